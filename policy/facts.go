@@ -1,0 +1,55 @@
+package policy
+
+import "net/netip"
+
+// Facts are what a mail server told about one transaction: the doors fill them
+// in, and judge nothing.
+type Facts struct {
+	// QueueID is the MTA's name for the message, "" before it has one.
+	QueueID string
+	// Instance is the same for all requests about one message (policy attribute
+	// "instance"), "" if the door has none.
+	Instance string
+
+	Sender   string // the MAIL argument or policy attribute, as the client wrote it
+	MailAddr string // macro {mail_addr}, the MTA's canonical form; "" if not told
+
+	Client       netip.AddrPort // the peer; the zero value if unknown
+	Listener     string         // policy_context, {daemon_name}
+	ListenerPort uint16         // 0 if unknown
+
+	TLSVersion string // as OpenSSL calls it; "" for a session without TLS
+	Cipher     string
+	Bits       int // of the session's key
+
+	Certificate Reported
+}
+
+// Reported is what a mail server says of the client's certificate.
+type Reported struct {
+	Presence Presence
+	// Fingerprint and Key are SHA-256 of the certificate and of its public key,
+	// the zero value if the server did not give them.
+	Fingerprint Hash
+	Key         Hash
+	// Trusted: the server itself verified the chain. CN and IssuerCN are common
+	// names of subject and issuer, given only then.
+	Trusted  bool
+	CN       string
+	IssuerCN string
+	// Complaint says why a fingerprint that was given cannot be used, in words
+	// for the operator's log.
+	Complaint string
+}
+
+// fingerprinted: there is something to recognise the certificate by.
+func (r *Reported) fingerprinted() bool { return !r.Fingerprint.IsZero() || !r.Key.IsZero() }
+
+// Presence says whether the client presented a certificate at all.
+type Presence int
+
+const (
+	PresenceUnknown Presence = iota // the server did not say
+	PresenceNo
+	PresenceYes
+)

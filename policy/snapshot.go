@@ -1,0 +1,118 @@
+package policy
+
+// Snapshot is everything an operator asked for, at one moment. It is immutable:
+// a change of configuration makes a new one.
+type Snapshot struct {
+	Receive    *List // domains whose mail is accepted only if it is proven
+	Send       *List // domains that mail leaves for only over mutual TLS
+	Defaults   *Partner
+	Partners   map[string]*Partner // by list entry; those with settings of their own
+	Connectors []Connector         // the first that matches holds
+
+	// subdomains: some partner covers what is below it.
+	subdomains bool
+}
+
+// NewSnapshot puts a snapshot together.
+func NewSnapshot(receive, send *List, defaults *Partner, partners map[string]*Partner, connectors []Connector) *Snapshot {
+	s := &Snapshot{Receive: receive, Send: send, Defaults: defaults, Partners: partners, Connectors: connectors}
+	for _, p := range partners {
+		s.subdomains = s.subdomains || p.Subdomains
+	}
+	return s
+}
+
+// WithLists returns a snapshot with other lists and everything else the same.
+func (s *Snapshot) WithLists(receive, send *List) *Snapshot {
+	return NewSnapshot(receive, send, s.Defaults, s.Partners, s.Connectors)
+}
+
+// Partner returns the settings of a list entry.
+func (s *Snapshot) Partner(entry string) *Partner {
+	if p := s.Partners[entry]; p != nil {
+		return p
+	}
+	return s.Defaults
+}
+
+// Listed reports whether the sender of a transaction may be of a listed domain:
+// if not, there is nothing to judge.
+func (s *Snapshot) Listed(f *Facts) bool {
+	readings := senderReadings(f)
+	for _, r := range readings.all[:readings.n] {
+		if _, listed := s.entry(r); listed {
+			return true
+		}
+	}
+	return false
+}
+
+// entry returns the entry of the receive list that covers a sender's domain: the
+// domain itself, else the nearest above it whose partner covers what is below.
+func (s *Snapshot) entry(r reading) (string, bool) {
+	if s.Receive.Contains(r.domain) {
+		return r.domain, true
+	}
+	if !r.hostName {
+		return s.entryWithin(r.domain)
+	}
+	if s.subdomains {
+		for parent := parentOf(r.domain); parent != ""; parent = parentOf(parent) {
+			if p := s.Partners[parent]; p != nil && p.Subdomains && s.Receive.Contains(parent) {
+				return parent, true
+			}
+		}
+	}
+	return "", false
+}
+
+// entryWithin looks for a listed domain at the end of what is no host name, such
+// as "mail_1.woodgrovebank.com" or "\xff.woodgrovebank.com": a mail server may
+// take it for one, so it is not let off as unlisted.
+func (s *Snapshot) entryWithin(domain string) (string, bool) {
+	if len(domain) > maxSenderDomain {
+		domain = domain[len(domain)-maxSenderDomain:]
+	}
+	var found string
+	conversions := 0
+	for i := len(domain) - 1; i >= 0; i-- {
+		// A listed domain may begin behind any octet that it could not go on with.
+		if i > 0 && isLDH(domain[i-1]) {
+			continue
+		}
+		suffix := domain[i:]
+		if !isASCII(suffix) {
+			if conversions++; conversions > maxConversions {
+				break
+			}
+			ascii, err := toASCII(suffix)
+			if err != nil {
+				continue
+			}
+			suffix = ascii
+		}
+		if s.Receive.Contains(suffix) {
+			found = suffix // a longer one is more specific
+		}
+	}
+	return found, found != ""
+}
+
+const (
+	// maxSenderDomain bounds what is looked at of what is no host name, in octets:
+	// a listed domain in UTF-8 is no longer than this.
+	maxSenderDomain = 4 * maxDomain
+	// maxConversions bounds the work on one made-up sender: the longest that is
+	// still turned into A-labels has about as many labels.
+	maxConversions = 32
+)
+
+// connector returns the first connector that matches, or nil.
+func (s *Snapshot) connector(f *Facts) *Connector {
+	for i := range s.Connectors {
+		if s.Connectors[i].matches(f) {
+			return &s.Connectors[i]
+		}
+	}
+	return nil
+}
