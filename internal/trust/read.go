@@ -1,0 +1,111 @@
+package trust
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// ErrPrivateKey is returned for a file with a private key in it, which has no
+// business here.
+var ErrPrivateKey = errors.New("it holds a private key: only certificates are wanted, keep the key where it is")
+
+// Read reads what a partner sent: certificates in PEM or one in DER, a leaf with
+// or without its intermediates. Each certificate that is no CA is returned with
+// the CA certificates of the file as what it is presented with; a file of CA
+// certificates alone returns each of them. Source, Added and Domain are left for
+// the caller. Errors say what is wrong with the contents.
+func Read(data []byte) ([]*Certificate, error) {
+	parsed, err := parse(data)
+	if err != nil {
+		return nil, err
+	}
+	var leaves []*Certificate
+	var cas []*x509.Certificate
+	for _, c := range parsed {
+		if c.IsCA {
+			cas = append(cas, c)
+			continue
+		}
+		leaves = append(leaves, of(c))
+	}
+	if len(leaves) == 0 {
+		for _, ca := range cas {
+			leaves = append(leaves, of(ca))
+		}
+		return leaves, nil
+	}
+	for _, leaf := range leaves {
+		leaf.Presented = cas
+	}
+	return leaves, nil
+}
+
+func of(c *x509.Certificate) *Certificate {
+	return &Certificate{Fingerprint: sha256.Sum256(c.Raw), DER: c.Raw, X509: c}
+}
+
+// parse reads every certificate in PEM, or one in DER.
+func parse(data []byte) ([]*x509.Certificate, error) {
+	if len(data) == 0 {
+		return nil, errors.New("it is empty")
+	}
+	if !bytes.Contains(data, []byte("-----BEGIN ")) {
+		c, err := x509.ParseCertificate(data)
+		if err == nil {
+			return []*x509.Certificate{c}, nil
+		}
+		if isPrivateKey(data) {
+			return nil, ErrPrivateKey
+		}
+		return nil, fmt.Errorf("it is neither PEM nor a certificate in DER: %w", err)
+	}
+	ders, err := decodePEM(data)
+	if err != nil {
+		return nil, err
+	}
+	var parsed []*x509.Certificate
+	for i, der := range ders {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("its certificate %d does not parse: %w", i+1, err)
+		}
+		parsed = append(parsed, c)
+	}
+	return parsed, nil
+}
+
+func isPrivateKey(der []byte) bool {
+	if _, err := x509.ParsePKCS8PrivateKey(der); err == nil {
+		return true
+	}
+	if _, err := x509.ParsePKCS1PrivateKey(der); err == nil {
+		return true
+	}
+	_, err := x509.ParseECPrivateKey(der)
+	return err == nil
+}
+
+// ReadFile returns a certificate file's contents, up to the size that one may
+// have.
+func ReadFile(name string) ([]byte, error) { return readLimited(name, maxFile) }
+
+func readLimited(name string, limit int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case int64(len(data)) > limit:
+		return nil, fmt.Errorf("%s is larger than %d bytes", name, limit)
+	}
+	return data, nil
+}

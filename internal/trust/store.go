@@ -1,0 +1,273 @@
+package trust
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Store is a folder of certificate files, one each, named by SHA-256, and what
+// of it is in memory. Other processes change the folder too (an operator's
+// import): [Store.Refresh] takes their changes. Its methods may be called at the
+// same time.
+type Store struct {
+	dir string
+
+	mu      sync.RWMutex
+	certs   map[Fingerprint]*kept
+	changes uint64 // counts changes of what is in memory
+
+	// refreshing guards what only Refresh uses.
+	refreshing sync.Mutex
+	folder     fileState
+	settled    bool // the folder was looked at after its time stamp had grown old
+}
+
+// kept is a certificate in memory and the state of its file when it was read.
+type kept struct {
+	certificate *Certificate
+	state       fileState
+}
+
+// fileState tells whether a file has changed since it was read.
+type fileState struct {
+	modified time.Time
+	size     int64
+	inode    uint64
+}
+
+// suffix ends a store file's name, after 64 hexadecimal digits.
+const suffix = ".pem"
+
+// settleTime is how old a folder's time stamp must be for it to tell: kernels
+// stamp in ticks of some milliseconds, network file systems in whole seconds.
+const settleTime = 2 * time.Second
+
+// NewStore returns the store in dir, "certificates" below the state directory,
+// which need not exist yet. Nothing is read until [Store.Refresh] or a look-up.
+func NewStore(dir string) *Store {
+	return &Store{dir: dir, certs: make(map[Fingerprint]*kept)}
+}
+
+// Dir is the folder of the store.
+func (s *Store) Dir() string { return s.dir }
+
+// Get returns a certificate that is in memory, or nil.
+func (s *Store) Get(f Fingerprint) *Certificate {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if k := s.certs[f]; k != nil {
+		return k.certificate
+	}
+	return nil
+}
+
+// Load returns a certificate, looking for its file if it is not in memory: one
+// that was imported a moment ago is found. Without one it returns nil. It may
+// wait for the disk.
+func (s *Store) Load(f Fingerprint) (*Certificate, error) {
+	if c := s.Get(f); c != nil {
+		return c, nil
+	}
+	k, err := s.read(f)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.certs[f] = k
+	s.changes++
+	return k.certificate, nil
+}
+
+// All returns the certificates in memory, in no order.
+func (s *Store) All() []*Certificate {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := make([]*Certificate, 0, len(s.certs))
+	for _, k := range s.certs {
+		all = append(all, k.certificate)
+	}
+	return all
+}
+
+// importedCAs returns the CA certificates that may complete any chain, and the
+// number of changes the store has seen.
+func (s *Store) importedCAs() ([]*Certificate, uint64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var cas []*Certificate
+	for _, k := range s.certs {
+		if k.certificate.isImportedCA() {
+			cas = append(cas, k.certificate)
+		}
+	}
+	return cas, s.changes
+}
+
+func (s *Store) changeCount() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.changes
+}
+
+// Refresh takes over what has changed in the folder since it was last looked at:
+// new files, replaced and removed ones. It reports how many certificates came,
+// changed or went. A file that cannot be used keeps its last good contents in
+// memory, and is one of the errors, each time that the folder changes.
+func (s *Store) Refresh() (changed int, err error) {
+	s.refreshing.Lock()
+	defer s.refreshing.Unlock()
+	info, err := os.Stat(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s.replace(nil, nil), nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading the certificate store: %w", err)
+	}
+	state := stateOf(info)
+	if state == s.folder && s.settled {
+		return 0, nil
+	}
+	settled := time.Since(state.modified) > settleTime
+	present, fresh, err := s.scan()
+	if err != nil && present == nil {
+		return 0, err
+	}
+	s.folder, s.settled = state, settled
+	return s.replace(present, fresh), err
+}
+
+// scan lists the store files and reads those that are new or have changed.
+func (s *Store) scan() (present map[Fingerprint]bool, fresh map[Fingerprint]*kept, err error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the certificate store: %w", err)
+	}
+	present, fresh = make(map[Fingerprint]bool, len(entries)), make(map[Fingerprint]*kept)
+	var problems []error
+	for _, entry := range entries {
+		f, ok := fingerprintOf(entry.Name())
+		if !ok {
+			continue
+		}
+		present[f] = true
+		info, err := entry.Info()
+		if err != nil {
+			continue // it went while we looked, and will be noticed next time
+		}
+		s.mu.RLock()
+		known := s.certs[f]
+		s.mu.RUnlock()
+		if known != nil && known.state == stateOf(info) {
+			continue
+		}
+		k, err := s.read(f)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		fresh[f] = k
+	}
+	return present, fresh, errors.Join(problems...)
+}
+
+// replace drops from memory what is not present and adds what is fresh.
+func (s *Store) replace(present map[Fingerprint]bool, fresh map[Fingerprint]*kept) (changed int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for f := range s.certs {
+		if !present[f] {
+			delete(s.certs, f)
+			changed++
+		}
+	}
+	for f, k := range fresh {
+		s.certs[f] = k
+		changed++
+	}
+	if changed > 0 {
+		s.changes++
+	}
+	return changed
+}
+
+func (s *Store) read(f Fingerprint) (*kept, error) {
+	name := s.path(f)
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading a stored certificate: %w", err)
+	}
+	data, err := ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading a stored certificate: %w", err)
+	}
+	c, err := unmarshal(data, f)
+	if err != nil {
+		return nil, fmt.Errorf("stored certificate %s: %w", name, err)
+	}
+	return &kept{certificate: c, state: stateOf(info)}, nil
+}
+
+// Write stores a certificate, replacing an earlier file of the same one. The
+// file appears whole or not at all.
+func (s *Store) Write(c *Certificate) error {
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return fmt.Errorf("creating the certificate store: %w", err)
+	}
+	// Certificates are public: the daemon, which is not root, must read them.
+	if err := writeAtomic(s.path(c.Fingerprint), c.Marshal(), 0o644); err != nil {
+		return fmt.Errorf("storing a certificate: %w", err)
+	}
+	return nil
+}
+
+func writeAtomic(name string, data []byte, mode fs.FileMode) error {
+	tmp, err := os.CreateTemp(filepath.Dir(name), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name()) // fails once it is renamed
+	defer tmp.Close()
+	if _, err := tmp.Write(data); err != nil {
+		return err
+	}
+	if err := tmp.Chmod(mode); err != nil {
+		return err
+	}
+	if err := tmp.Sync(); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), name)
+}
+
+// Remove forgets a certificate. The error is [fs.ErrNotExist] if there is none.
+func (s *Store) Remove(f Fingerprint) error {
+	if err := os.Remove(s.path(f)); err != nil {
+		return fmt.Errorf("forgetting a certificate: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) path(f Fingerprint) string {
+	return filepath.Join(s.dir, hex.EncodeToString(f[:])+suffix)
+}
+
+// fingerprintOf reads a store file's name.
+func fingerprintOf(name string) (f Fingerprint, ok bool) {
+	digits, ok := strings.CutSuffix(name, suffix)
+	if !ok || len(digits) != hex.EncodedLen(len(f)) || digits != strings.ToLower(digits) {
+		return f, false
+	}
+	_, err := hex.Decode(f[:], []byte(digits))
+	return f, err == nil
+}
