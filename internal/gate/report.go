@@ -1,0 +1,202 @@
+package gate
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"domain-secured/policy"
+)
+
+// report is what was logged and counted about a message.
+type report struct {
+	domain string
+	reason policy.Reason
+	result policy.Result
+}
+
+func reportOf(v *policy.Verdict) report { return report{v.Domain, v.Reason, v.Result} }
+
+// alreadyReported reports whether the same was said about the same message
+// before: a policy service may be asked for each recipient and again at DATA,
+// but a message is one line in the log and counts once. first is whether the
+// message's queue id was not heard of before.
+func (g *Gate) alreadyReported(f *policy.Facts, v *policy.Verdict, first bool, now time.Time) bool {
+	said := reportOf(v)
+	switch {
+	case f.QueueID != "" && !first:
+		known, found := g.records.get(f.QueueID, now)
+		return found && reportOf(&known.verdict) == said
+	case f.Instance == "":
+		return false
+	case f.QueueID == "" && g.reported.keep(f.Instance, said, now):
+		return false
+	}
+	known, found := g.reported.get(f.Instance, now)
+	return found && known == said
+}
+
+// verdictLog writes the one line that a verdict on listed mail is. What is the
+// same in many verdicts is rendered once, by a handler that is kept: most lines
+// of a busy partner differ only in message and client.
+type verdictLog struct {
+	log *slog.Logger
+
+	mu    sync.RWMutex
+	lines map[verdictLine]slog.Handler
+}
+
+// verdictLine is what verdicts have in common.
+type verdictLine struct {
+	domain, entry       string
+	result              policy.Result
+	reason              policy.Reason
+	action              policy.Action
+	reply               policy.Reply
+	auth                policy.Auth
+	name, connector     string
+	mode                policy.Mode
+	revocation          policy.RevocationSource
+	escalated, isListed bool
+}
+
+// maxLines bounds the handlers kept; when there are more, it starts again.
+const maxLines = 1000
+
+func newVerdictLog(log *slog.Logger) *verdictLog {
+	return &verdictLog{log: log, lines: make(map[verdictLine]slog.Handler)}
+}
+
+func (l *verdictLog) write(f *policy.Facts, v *policy.Verdict, escalated bool, now time.Time) {
+	level := slog.LevelInfo
+	if v.Result == policy.ResultNone {
+		level = slog.LevelDebug
+	}
+	if !l.log.Enabled(context.Background(), level) {
+		return
+	}
+	r := slog.NewRecord(now, level, "verdict", 0)
+	if f.QueueID != "" {
+		r.AddAttrs(slog.String("queue_id", f.QueueID))
+	}
+	r.AddAttrs(slog.String("sender", clip(f.Sender)))
+	if f.Client.IsValid() {
+		r.AddAttrs(slog.String("client", f.Client.String()))
+	}
+	if f.TLSVersion != "" {
+		r.AddAttrs(slog.String("tls", clip(f.TLSVersion)))
+	}
+	if !v.Fingerprint.IsZero() {
+		r.AddAttrs(slog.String("fingerprint", v.Fingerprint.String()))
+	}
+	if v.Detail != "" {
+		r.AddAttrs(slog.String("detail", clip(v.Detail)))
+	}
+	_ = l.handler(v, escalated).Handle(context.Background(), r) // the log's own trouble
+}
+
+// handler returns the handler for a line like this one.
+func (l *verdictLog) handler(v *policy.Verdict, escalated bool) slog.Handler {
+	line := verdictLine{
+		v.Domain, v.Entry, v.Result, v.Reason, v.Action, sentReply(v), v.Auth, v.MatchedName, v.Connector,
+		v.Mode, v.Revocation, escalated, v.Listed,
+	}
+	l.mu.RLock()
+	h := l.lines[line]
+	l.mu.RUnlock()
+	if h != nil {
+		return h
+	}
+	h = l.log.Handler().WithAttrs(line.attrs())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.lines) >= maxLines {
+		clear(l.lines)
+	}
+	l.lines[line] = h
+	return h
+}
+
+// attrs has all that every line is promised to carry, and of the rest what applies.
+func (l *verdictLine) attrs() []slog.Attr {
+	attrs := []slog.Attr{
+		slog.String("domain", clip(l.domain)),
+		slog.Bool("listed", l.isListed),
+		slog.String("result", string(l.result)),
+		slog.String("reason", string(l.reason)),
+		slog.String("action", string(l.action)),
+		slog.String("reply", l.reply.String()),
+		slog.String("auth", string(l.auth)),
+		slog.String("matched_name", l.name),
+		slog.String("mode", string(l.mode)),
+	}
+	for _, optional := range []struct{ key, value string }{
+		{"entry", l.entry}, {"revocation", string(l.revocation)}, {"connector", l.connector},
+	} {
+		if optional.value != "" && optional.value != l.domain {
+			attrs = append(attrs, slog.String(optional.key, optional.value))
+		}
+	}
+	if l.escalated {
+		attrs = append(attrs, slog.Bool("escalated", true))
+	}
+	return attrs
+}
+
+// clip bounds what a client can put into a log line, in octets.
+func clip(s string) string { return s[:min(len(s), 320)] }
+
+// sentReply is the reply that refused the message, none if it was not refused.
+func sentReply(v *policy.Verdict) policy.Reply {
+	if v.Action == policy.ActionTempfail || v.Action == policy.ActionReject {
+		return v.Reply
+	}
+	return policy.Reply{}
+}
+
+// logUnlisted has unlisted mail in the log of who debugs.
+func (g *Gate) logUnlisted(f *policy.Facts) {
+	if g.log.Enabled(context.Background(), slog.LevelDebug) {
+		g.log.Debug("not listed", "sender", f.Sender, "queue_id", f.QueueID, "client", f.Client)
+	}
+}
+
+func (g *Gate) logPanic(reason any) {
+	g.log.Error("panic while judging", "panic", reason, "stack", string(debug.Stack()))
+}
+
+// counts are what was judged since the start.
+type counts struct {
+	unlisted, passed, tempfailed, rejected, tested, none atomic.Uint64
+}
+
+func (c *counts) add(v *policy.Verdict) {
+	switch {
+	case v.Action == policy.ActionTempfail:
+		c.tempfailed.Add(1)
+	case v.Action == policy.ActionReject:
+		c.rejected.Add(1)
+	case v.Result == policy.ResultFail:
+		c.tested.Add(1)
+	case v.Result == policy.ResultPass:
+		c.passed.Add(1)
+	default:
+		c.none.Add(1)
+	}
+}
+
+// Counts returns the numbers of messages by what became of them.
+func (g *Gate) Counts() slog.Value {
+	c := &g.counts
+	return slog.GroupValue(
+		slog.Uint64("unlisted", c.unlisted.Load()), // requests: their messages are not told apart
+		slog.Uint64("passed", c.passed.Load()),
+		slog.Uint64("tempfailed", c.tempfailed.Load()),
+		slog.Uint64("rejected", c.rejected.Load()),
+		slog.Uint64("failed_in_testing", c.tested.Load()),
+		slog.Uint64("no_opinion", c.none.Load()),
+	)
+}

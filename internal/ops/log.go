@@ -1,0 +1,184 @@
+// Package ops is what keeps a running daemon observable: its log, for now.
+package ops
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lmittmann/tint"
+	"golang.org/x/term"
+)
+
+// Format is how a log line looks.
+type Format string
+
+const (
+	FormatAuto Format = "auto" // color on a terminal, else text
+	FormatText Format = "text" // logfmt: key=value
+	FormatJSON Format = "json"
+	// FormatColor is for the eye.
+	FormatColor Format = "color"
+)
+
+// ParseFormat checks a format given by name.
+func ParseFormat(s string) (Format, error) {
+	switch f := Format(s); f {
+	case FormatAuto, FormatText, FormatJSON, FormatColor:
+		return f, nil
+	}
+	return "", fmt.Errorf("%q is not a log format: auto, text, json or color", s)
+}
+
+const (
+	// queueLength is how many lines may wait to be written. When more come, they
+	// are dropped and counted: no verdict waits for the log.
+	queueLength = 8192
+	// lingerTime is how long a line waits for others to be written with it.
+	lingerTime = 5 * time.Millisecond
+	// closeTime bounds the writing of what is left when the log is closed: a
+	// reader that is stuck does not keep the daemon from ending.
+	closeTime = 2 * time.Second
+)
+
+// Log writes log lines behind the back of those who log: they never wait.
+type Log struct {
+	lines   chan line
+	dropped atomic.Uint64
+	closing chan struct{}
+	done    chan struct{}
+	once    sync.Once
+	out     *bufio.Writer
+	root    slog.Handler // writes to out
+}
+
+type line struct {
+	handler slog.Handler
+	record  slog.Record
+}
+
+// NewLog returns a logger of lines from the level on, and the [Log] to be closed
+// at the end.
+func NewLog(w io.Writer, format Format, level slog.Leveler) (*slog.Logger, *Log) {
+	l := &Log{
+		lines:   make(chan line, queueLength),
+		closing: make(chan struct{}),
+		done:    make(chan struct{}),
+		out:     bufio.NewWriterSize(w, 32<<10),
+	}
+	l.root = newHandler(l.out, w, format, level)
+	go l.write()
+	return slog.New(handler{l, l.root}), l
+}
+
+// newHandler renders to out; w is where that ends up in.
+func newHandler(out, w io.Writer, format Format, level slog.Leveler) slog.Handler {
+	if format == FormatAuto {
+		format = FormatText
+		if f, isFile := w.(*os.File); isFile && term.IsTerminal(int(f.Fd())) {
+			format = FormatColor
+		}
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if os.Getenv("JOURNAL_STREAM") != "" { // systemd.exec(5): the journal has the time
+		options.ReplaceAttr = withoutTime
+	}
+	switch format {
+	case FormatColor:
+		return tint.NewHandler(out, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: os.Getenv("NO_COLOR") != ""})
+	case FormatJSON:
+		return slog.NewJSONHandler(out, options)
+	}
+	return slog.NewTextHandler(out, options)
+}
+
+func withoutTime(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return a
+}
+
+// write is the only one to touch out. A write that fails loses lines, as any
+// log does: there is nowhere to say so.
+func (l *Log) write() {
+	defer close(l.done)
+	for {
+		select {
+		case next := <-l.lines:
+			l.render(next)
+		case <-l.closing:
+			l.drain()
+			return
+		}
+		// Under load, waking up for every line would cost more than the line.
+		select {
+		case <-time.After(lingerTime):
+		case <-l.closing:
+		}
+		l.drain()
+	}
+}
+
+func (l *Log) render(next line) {
+	_ = next.handler.Handle(context.Background(), next.record)
+	if n := l.dropped.Swap(0); n > 0 {
+		r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines dropped: they came faster than they could be written", 0)
+		r.AddAttrs(slog.Uint64("count", n))
+		_ = l.root.Handle(context.Background(), r)
+	}
+}
+
+// drain writes what waits.
+func (l *Log) drain() {
+	for {
+		select {
+		case next := <-l.lines:
+			l.render(next)
+		default:
+			l.out.Flush()
+			return
+		}
+	}
+}
+
+// Close writes what is left, for two seconds at most. What is logged afterwards
+// may be lost.
+func (l *Log) Close() {
+	l.once.Do(func() { close(l.closing) })
+	select {
+	case <-l.done:
+	case <-time.After(closeTime):
+	}
+}
+
+// handler hands lines over to the writer.
+type handler struct {
+	log  *Log
+	next slog.Handler
+}
+
+func (h handler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.next.Enabled(ctx, level)
+}
+
+func (h handler) Handle(_ context.Context, r slog.Record) error {
+	select {
+	case h.log.lines <- line{h.next, r.Clone()}:
+	default:
+		h.log.dropped.Add(1)
+	}
+	return nil
+}
+
+func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return handler{h.log, h.next.WithAttrs(attrs)}
+}
+
+func (h handler) WithGroup(name string) slog.Handler { return handler{h.log, h.next.WithGroup(name)} }
