@@ -1,0 +1,211 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/BurntSushi/toml"
+
+	"domain-secured/policy"
+)
+
+// builder makes a Config of keys, and notes every problem on the way.
+type builder struct {
+	checker
+	keys  *keys
+	meta  toml.MetaData
+	roots RootsReader
+	read  map[string]readRoots // roots already read, by their names
+	out   Config
+}
+
+func (b *builder) build() (*Config, error) {
+	k, c := b.keys, &b.out
+	c.File = b.file
+	c.Hostname = b.hostName([]any{"hostname"}, k.Hostname)
+	if k.StateDir == "" {
+		b.bad([]any{"state_dir"}, "state_dir is empty")
+	}
+	c.StateDir = b.path(k.StateDir)
+	c.Lists = Lists{Receive: b.list("receive", k.Lists.Receive), Send: b.list("send", k.Lists.Send)}
+	b.doors()
+	b.surroundings()
+	b.rules()
+	b.unknown() // last: decoding the partners marks their keys as known
+	if err := b.err(); err != nil {
+		return nil, err
+	}
+	b.notBuilt()
+	return c, nil
+}
+
+// unknown notes the keys that mean nothing.
+func (b *builder) unknown() {
+	for _, key := range b.meta.Undecoded() {
+		path := withIndex(b.text, key)
+		if len(key) > 1 && !slices.Contains(fieldNames(keysType), key[0]) {
+			continue // its table is unknown, and is said to be
+		}
+		b.bad(path, "unknown key %s%s", dotted(path), didYouMean(key[len(key)-1], knownBeside(key)))
+	}
+}
+
+// path makes a file name absolute: it is relative to the TOML file.
+func (b *builder) path(name string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(b.file), name)
+}
+
+func (b *builder) paths(names []string) []string {
+	absolute := make([]string, len(names))
+	for i, name := range names {
+		absolute[i] = b.path(name)
+	}
+	return absolute
+}
+
+func (b *builder) list(key, name string) string {
+	if name == "" {
+		b.bad([]any{"lists", key}, "lists.%s is empty: name a file (an empty file is an empty list)", key)
+	}
+	return b.path(name)
+}
+
+func (b *builder) hostName(path []any, name string) string {
+	if name == "" {
+		return ""
+	}
+	checked, ok := policy.CheckName(name)
+	if !ok {
+		b.bad(path, "%s = %q is not a host name", dotted(path), name)
+	}
+	return checked
+}
+
+// doors fills in where the doors listen.
+func (b *builder) doors() {
+	k := b.keys
+	b.out.Milter = b.door("milter", k.Milter, doorKeys{})
+	b.out.Policy = b.door("policy", k.Policy, k.Milter)
+	b.out.TLSMap = b.door("tlsmap", k.TLSMap.doorKeys, k.Milter)
+	b.out.HTTP = b.door("http", k.HTTP.doorKeys, k.Milter)
+	if http := b.out.HTTP.Listen; !http.isLocal() && !k.HTTP.AllowRemote {
+		b.bad([]any{"http", "listen"}, "http.listen = %q is reachable from other machines: set http.allow_remote = true if that is meant", k.HTTP.Listen)
+	}
+	doors := []struct {
+		name string
+		Address
+	}{
+		{"milter", b.out.Milter.Listen}, {"policy", b.out.Policy.Listen},
+		{"tlsmap", b.out.TLSMap.Listen}, {"http", b.out.HTTP.Listen},
+	}
+	for i, door := range doors {
+		for _, earlier := range doors[:i] {
+			_, port, _ := net.SplitHostPort(door.Address.Address)
+			if door.Address == earlier.Address && !door.IsZero() && port != "0" {
+				b.bad([]any{door.name, "listen"}, "%s.listen and %s.listen are the same: every door needs an address of its own", door.name, earlier.name)
+			}
+		}
+	}
+	if !regexp.MustCompile(`^[0-9]+\.[0-9]+$`).MatchString(k.TLSMap.PostfixVersion) {
+		b.bad([]any{"tlsmap", "postfix_version"}, "tlsmap.postfix_version = %q is not a version such as \"3.7\"", k.TLSMap.PostfixVersion)
+	}
+	b.out.PostfixVersion = k.TLSMap.PostfixVersion
+	b.out.TAFileDir = b.path(k.TLSMap.TAFileDir)
+}
+
+func (b *builder) door(name string, k, fallback doorKeys) Door {
+	d := Door{Group: -1}
+	var err error
+	if d.Listen, err = parseAddress(k.Listen, b.path); err != nil {
+		b.bad([]any{name, "listen"}, "%s.listen = %q: %v", name, k.Listen, err)
+	}
+	mode, group := k.UnixMode, k.UnixGroup
+	if mode == nil {
+		mode = fallback.UnixMode
+	}
+	if group == nil {
+		group = fallback.UnixGroup
+	}
+	if mode == nil {
+		mode = new(string)
+		*mode = defaultUnixMode
+	}
+	bits, err := strconv.ParseUint(*mode, 8, 32)
+	if err != nil || bits > 0o777 {
+		b.bad([]any{name, "unix_mode"}, "%s.unix_mode = %q is not a mode such as \"0660\"", name, *mode)
+	}
+	d.Mode = uint32(bits)
+	if group != nil && *group != "" {
+		g, err := user.LookupGroup(*group)
+		if err != nil {
+			b.bad([]any{name, "unix_group"}, "%s.unix_group = %q: there is no such group", name, *group)
+			return d
+		}
+		d.Group, _ = strconv.Atoi(g.Gid)
+	}
+	return d
+}
+
+// surroundings fills in what is about DNS, fetching, our own certificates and
+// the MTA's log.
+func (b *builder) surroundings() {
+	k, c := b.keys, &b.out
+	c.Resolver, c.TrustAD = k.DNS.Resolver, k.DNS.TrustAD
+	if c.Resolver != "" {
+		if _, _, err := net.SplitHostPort(c.Resolver); err != nil {
+			b.bad([]any{"dns", "resolver"}, "dns.resolver = %q is not host:port", c.Resolver)
+		}
+	}
+	c.ProbePort, c.AllowPrivate = k.Probe.Port, k.Probe.AllowPrivate
+	if c.ProbePort < 1 || c.ProbePort > 65535 {
+		b.bad([]any{"probe", "port"}, "probe.port = %d is not a port", c.ProbePort)
+	}
+	c.RevocationOrder = k.Revocation.Order
+	for i, source := range c.RevocationOrder {
+		path := []any{"revocation", "order"}
+		oneOf(&b.checker, path, source, "crl", "ocsp")
+		if slices.Contains(c.RevocationOrder[:i], source) {
+			b.bad(path, "revocation.order names %q twice", source)
+		}
+	}
+	c.Proxy, c.NoProxy, c.LDAPServer = k.Revocation.Proxy, k.Revocation.NoProxy, k.Revocation.LDAPServer
+	if c.Proxy != "" {
+		if u, err := url.Parse(c.Proxy); err != nil || u.Scheme != "http" || u.Host == "" {
+			b.bad([]any{"revocation", "proxy"}, "revocation.proxy = %q is not http://host:port", c.Proxy)
+		}
+	}
+	c.CRLFiles = b.paths(k.Revocation.CRLFiles)
+	c.RevocationGrace = b.duration([]any{"revocation", "grace"}, k.Revocation.Grace)
+	c.OwnCertificates = b.paths(k.Own.Certificates)
+	c.Maillog, c.TLSRPT = k.Send.Maillog, k.Send.TLSRPT
+	if c.Maillog != "journal" {
+		c.Maillog = b.path(c.Maillog)
+	}
+}
+
+// duration reads "24h", "90m"; "" is 0.
+func (b *builder) duration(path []any, s string) time.Duration {
+	if s == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		b.bad(path, "%s = %q is not a duration such as \"24h\" or \"90m\"", dotted(path), s)
+		return 0
+	}
+	return d
+}
+
+func (b *builder) warn(format string, args ...any) {
+	b.out.Warnings = append(b.out.Warnings, fmt.Sprintf(format, args...))
+}
