@@ -1,0 +1,151 @@
+package postconf
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Severity says how bad a finding is.
+type Severity int
+
+const (
+	// Warning is for what works, but will surprise.
+	Warning Severity = iota
+	// Error is for listed mail let in unjudged, or always refused.
+	Error
+)
+
+func (s Severity) String() string {
+	if s == Error {
+		return "error"
+	}
+	return "warning"
+}
+
+// MarshalText makes JSON say "error" and "warning".
+func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Finding is one thing to change in a Postfix's configuration.
+type Finding struct {
+	Service   string   `json:"service"` // "submission inet", or "" if it is in main.cf and so in every service
+	Severity  Severity `json:"severity"`
+	Parameter string   `json:"parameter"` // the one that causes it; "" if there is none
+	Problem   string   `json:"problem"`   // one sentence: what will happen
+	Line      string   `json:"line"`      // the lines to put into main.cf, or into the service's entry of master.cf; "" if there is nothing to put anywhere
+}
+
+// Want is what our own configuration says.
+type Want struct {
+	PolicyListen string // [policy] listen: "inet:host:port", "unix:/path", "" for off
+}
+
+// Check compares the settings of a Postfix with what has to hold for listed mail to be judged. It does no I/O.
+// Errors come first.
+func Check(s *Settings, want Want) []Finding {
+	if s == nil {
+		return nil
+	}
+	c := checker{s: s}
+	if want.PolicyListen != "" {
+		if c.ours, c.door = parseEndpoint(want.PolicyListen); !c.door {
+			c.put(Finding{Severity: Error, Problem: fmt.Sprintf("%s is no address that Postfix could ask: it must be inet:host:port or unix:/path", quote(want.PolicyListen))})
+		}
+	} else {
+		c.put(Finding{Severity: Warning, Problem: `the policy door is off ([policy] listen = ""): Postfix tells a certificate's fingerprint to nobody else, so every listed message is refused as certificate-not-reported unless its partner has evidence = "mta"`})
+	}
+	for _, w := range s.Warnings {
+		c.put(Finding{Severity: Warning, Parameter: namedIn(w), Problem: "postconf warns: " + w})
+	}
+	services := s.Services
+	if len(services) == 0 {
+		c.put(Finding{Severity: Warning, Problem: "no service in master.cf runs smtpd: this Postfix takes no mail by SMTP, and only main.cf was looked at"})
+		services = []Service{{Params: s.Main}}
+	}
+	for i := range services {
+		c.svc, c.p = &services[i], services[i].Params
+		if c.p == nil {
+			c.p = s.Main
+		}
+		asked := c.door && c.policy()
+		// Where a service keeps us out on purpose, it does not matter what TLS it has.
+		if asked || !c.own("smtpd_data_restrictions") || c.exempt() == "" {
+			c.tls(asked)
+		}
+	}
+	slices.SortStableFunc(c.found, func(a, b Finding) int { return int(b.Severity) - int(a.Severity) })
+	return c.found
+}
+
+// checker judges one service at a time.
+type checker struct {
+	s     *Settings
+	ours  endpoint
+	door  bool // ours is set
+	svc   *Service
+	p     Params // what holds for svc
+	found []Finding
+}
+
+// put keeps a finding once: what main.cf causes shows in every service.
+func (c *checker) put(f Finding) {
+	if !slices.Contains(c.found, f) {
+		c.found = append(c.found, f)
+	}
+}
+
+// setting is what a parameter should be, its value expanded as in Params.
+type setting struct{ name, value string }
+
+// add reports a finding about the current service. causes are the parameters it follows from: if the service
+// has one of them its own way, the finding is the service's and its lines are for master.cf, else main.cf's.
+func (c *checker) add(sev Severity, parameter, problem string, fix []setting, causes ...string) {
+	f := Finding{Severity: sev, Parameter: parameter, Problem: problem}
+	own := c.own(append(causes, parameter)...)
+	if own {
+		f.Service = c.svc.String()
+	}
+	var lines []string
+	for _, s := range fix {
+		lines = append(lines, s.line(own))
+	}
+	f.Line = strings.Join(lines, "\n")
+	c.put(f)
+}
+
+// own says whether the service has one of these parameters other than main.cf has it.
+func (c *checker) own(names ...string) bool {
+	for _, name := range names {
+		if _, ok := c.svc.Overrides[name]; ok || c.p[name] != c.s.Main[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// line is the setting as main.cf takes it, or as a continuation line of a service's entry in master.cf
+// (master(5), "-o { name = value }").
+func (s setting) line(service bool) string {
+	value := strings.ReplaceAll(s.value, "$", "$$") // it was expanded when read, and will be again
+	switch {
+	case !service:
+		return strings.TrimRight(s.name+" = "+value, " ")
+	case value == "" || !strings.ContainsAny(value, " \t{}"):
+		return "  -o " + s.name + "=" + value
+	}
+	return "  -o { " + s.name + " = " + value + " }"
+}
+
+// yes reads a boolean of Postfix, which knows "yes" and "no" only.
+func (c *checker) yes(name string) bool { return strings.EqualFold(c.p[name], "yes") }
+
+// namedIn is the parameter that a warning of postconf names, as in "main.cf: unused parameter: foo=bar".
+func namedIn(warning string) string {
+	for _, lead := range []string{"unused parameter: ", "overriding earlier entry: ", "undefined parameter: "} {
+		if _, rest, ok := strings.Cut(warning, lead); ok {
+			name, _, _ := strings.Cut(rest, "=")
+			return strings.TrimSpace(name)
+		}
+	}
+	return ""
+}

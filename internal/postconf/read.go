@@ -1,0 +1,158 @@
+package postconf
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ErrNoPostconf says that there is no postconf(1) on this machine, so no Postfix whose settings could be read.
+var ErrNoPostconf = errors.New("postconf not found: is Postfix installed?")
+
+const (
+	readTime  = 20 * time.Second // for everything together; one call takes some 10 ms
+	maxOutput = 4 << 20          // "postconf -x" prints 30 KB
+)
+
+// Read asks postconf(1) for the settings in the configuration directory dir; "" means Postfix's own. It runs
+// postconf once for main.cf, twice for master.cf, and once more for each smtpd(8) entry with overrides, so
+// that Postfix itself says what they amount to.
+func Read(ctx context.Context, dir string) (*Settings, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	bin, err := find()
+	if err != nil {
+		return nil, err
+	}
+	r := reader{bin: bin, dir: dir}
+
+	// -x, because some defaults are expressions: before 3.12 smtpd_tls_fingerprint_digest is one of
+	// compatibility_level.
+	main, warnings, err := r.run(ctx, "-x")
+	if err != nil {
+		return nil, fmt.Errorf("reading main.cf: %w", err)
+	}
+	entries, w, err := r.run(ctx, "-M")
+	if err != nil {
+		return nil, fmt.Errorf("reading master.cf: %w", err)
+	}
+	warnings = append(warnings, w...)
+	overrides, w, err := r.run(ctx, "-P")
+	if err != nil {
+		return nil, fmt.Errorf("reading master.cf: %w", err)
+	}
+	warnings = append(warnings, w...)
+
+	s := &Settings{Dir: dir, Main: parseParams(main)}
+	s.Version, s.QueueDirectory = s.Main["mail_version"], s.Main["queue_directory"]
+	if s.Version == "" || s.QueueDirectory == "" {
+		return nil, errors.New("reading main.cf: postconf printed no mail_version or queue_directory")
+	}
+	s.Services = parseMaster(entries, overrides, chrootDefault(s.Main))
+	for i := range s.Services {
+		svc := &s.Services[i]
+		if len(svc.Overrides) == 0 {
+			svc.Params = s.Main
+			continue
+		}
+		// Overrides may change a parameter through another one (-o my_list=), so their own values do not tell
+		// enough. The warnings of this run are about main.cf seen through the overrides: not meant for anyone.
+		args := []string{"-x"}
+		for _, name := range sortedNames(svc.Overrides) {
+			args = append(args, "-o", name+"="+svc.Overrides[name])
+		}
+		out, _, err := r.run(ctx, args...)
+		if err != nil {
+			return nil, fmt.Errorf("reading the overrides of %q in master.cf: %w", svc.String(), err)
+		}
+		svc.Params = parseParams(out)
+	}
+	for _, w := range warnings {
+		if !slices.Contains(s.Warnings, w) { // every run repeats them, and one on a file just written repeats itself
+			s.Warnings = append(s.Warnings, w)
+		}
+	}
+	return s, nil
+}
+
+// places are where postconf may be: in PATH, and where Postfix puts it: the PATH of a user often has no sbin.
+var places = []string{"postconf", "/usr/sbin/postconf", "/usr/local/sbin/postconf"}
+
+// find returns the postconf to run.
+func find() (string, error) {
+	for _, name := range places {
+		if bin, err := exec.LookPath(name); err == nil {
+			return bin, nil
+		}
+	}
+	return "", ErrNoPostconf
+}
+
+type reader struct{ bin, dir string }
+
+// run returns what postconf printed, and its warnings.
+func (r reader) run(ctx context.Context, args ...string) (string, []string, error) {
+	if r.dir != "" {
+		args = append([]string{"-c", r.dir}, args...)
+	}
+	cmd := exec.CommandContext(ctx, r.bin, args...)
+	cmd.Args[0] = "postconf" // it puts that in front of what it says
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	cmd.WaitDelay = time.Second
+	var out, words limited
+	cmd.Stdout, cmd.Stderr = &out, &words
+	err := cmd.Run()
+	var warnings []string
+	var fatal string
+	for line := range strings.Lines(words.buf.String()) {
+		line = strings.TrimPrefix(strings.TrimSpace(line), "postconf: ")
+		if w, ok := strings.CutPrefix(line, "warning: "); ok {
+			warnings = append(warnings, w)
+		} else if line != "" {
+			fatal = line
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return "", nil, fmt.Errorf("postconf did not finish: %w", ctx.Err())
+	case err != nil && fatal != "":
+		return "", nil, fmt.Errorf("postconf: %s: %w", fatal, err)
+	case err != nil:
+		return "", nil, fmt.Errorf("postconf: %w", err)
+	case out.full:
+		return "", nil, fmt.Errorf("postconf printed more than %d bytes", maxOutput)
+	}
+	return out.buf.String(), warnings, nil
+}
+
+// limited keeps the first maxOutput bytes and swallows the rest, so that the writer never blocks. The buffer is not
+// embedded: its ReadFrom would be taken in place of Write.
+type limited struct {
+	buf  bytes.Buffer
+	full bool
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	if room := maxOutput - l.buf.Len(); len(p) > room {
+		l.full = true
+		l.buf.Write(p[:room])
+	} else {
+		l.buf.Write(p)
+	}
+	return len(p), nil
+}
+
+func sortedNames(p Params) []string {
+	names := make([]string, 0, len(p))
+	for name := range p {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
