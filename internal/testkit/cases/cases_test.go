@@ -1,0 +1,218 @@
+package cases
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"domain-secured/internal/testkit/mta"
+	"domain-secured/internal/testkit/smtpclient"
+
+	"go.uber.org/goleak"
+)
+
+// binary builds domain-secured once for all tests of this package.
+var binary = sync.OnceValues(func() (string, error) { return Build(context.Background(), binaryDir) })
+
+var binaryDir string
+
+func TestMain(m *testing.M) {
+	var err error
+	if binaryDir, err = os.MkdirTemp("", "domain-secured-build-"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		os.RemoveAll(binaryDir)
+		os.Exit(code)
+	}))
+}
+
+func needPostfix(t *testing.T) {
+	t.Helper()
+	if _, err := mta.FindPostfix(); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+}
+
+// TestFake and TestPostfix hold domain-secured to the cases.
+func TestFake(t *testing.T) { testSite(t, true) }
+
+func TestPostfix(t *testing.T) {
+	needPostfix(t)
+	testSite(t, false)
+}
+
+func testSite(t *testing.T, fake bool) {
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	site, err := Setup(t.Context(), SetupOptions{Binary: path, Fake: fake})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("domain-secured:\n%s\n%s:\n%s", site.Daemon.Log(), site.MTA.Name(), site.MTA.Log())
+		}
+		if err := site.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(site.Dir); !os.IsNotExist(err) {
+			t.Errorf("the folder is left: %v", err)
+		}
+	})
+	t.Run("cases", func(t *testing.T) {
+		for _, c := range All() {
+			t.Run(c.Name, func(t *testing.T) {
+				t.Parallel()
+				result, err := Run(t.Context(), site.MTA, site.World, c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := result.Check(c); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	})
+	if err := site.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	result, err := Run(t.Context(), site.MTA, site.World, All()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := result.Check(All()[0]); err != nil {
+		t.Errorf("after a restart: %v", err)
+	}
+}
+
+// TestCasesAreSound looks for what would make the cases say less than they seem to.
+func TestCasesAreSound(t *testing.T) {
+	w, err := NewWorld()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, used := map[string]bool{}, map[Kind]bool{"": true}
+	for _, c := range All() {
+		if names[c.Name] {
+			t.Errorf("two cases %s", c.Name)
+		}
+		names[c.Name], used[c.Certificate] = true, true
+		if c.Words == "" || len(c.Words) > 90 {
+			t.Errorf("%s: words %q", c.Name, c.Words)
+		}
+		if c.Certificate != "" && (!c.TLS || w.Certificates[c.Certificate] == nil) {
+			t.Errorf("%s: its certificate cannot be presented", c.Name)
+		}
+		if c.Accepted != (c.Code == 0) || c.Accepted != (c.Enhanced == "") || c.Accepted != (c.Reason == "") {
+			t.Errorf("%s: accepted and refused", c.Name)
+		}
+	}
+	for kind := range w.Certificates {
+		if !used[kind] {
+			t.Errorf("no case presents %s", kind)
+		}
+	}
+}
+
+// TestRunAndCheck has a stand-in for domain-secured answer rightly, and wrongly.
+func TestRunAndCheck(t *testing.T) {
+	w, err := NewWorld()
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, answer := standIn(t)
+	server, err := mta.StartFake(t.Context(), mta.FakeOptions{
+		Common: mta.Common{Domains: []string{"contoso.com"}, Certificate: w.Server}, Policy: policy,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	refusal := func(c Case) string {
+		return fmt.Sprintf("%d %s %s%s (words). Contact: postmaster@contoso.com", c.Code, c.Enhanced, Demand(c.Sender), c.Reason)
+	}
+	for _, c := range All() {
+		right, wrong := refusal(c), "DUNNO"
+		if c.Accepted {
+			right, wrong = "DUNNO", "450 4.7.0 no"
+		}
+		for action, ok := range map[string]bool{right: true, wrong: false} {
+			answer(action)
+			result, err := Run(t.Context(), server, w, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := result.Check(c); (err == nil) != ok {
+				t.Errorf("%s, answered %q: %v", c.Name, action, err)
+			}
+		}
+	}
+
+	demanded := Case{Sender: bank, Code: 450, Enhanced: "4.7.5", Reason: "certificate-expired"}
+	for text, ok := range map[string]bool{
+		"4.7.5 <DATA>: Data command rejected: woodgrovebank.com requires mutual TLS here: certificate-expired":       true,
+		"4.7.5 <DATA>: Data command rejected: woodgrovebank.com requires mutual TLS here: certificate-expired (now)": true,
+		"4.7.5 woodgrovebank.com requires mutual TLS here: certificate-expired-long-ago":                             false,
+		"4.7.1 woodgrovebank.com requires mutual TLS here: certificate-expired":                                      false,
+		"4.7.5 fabrikam.com requires mutual TLS here: certificate-expired":                                           false,
+	} {
+		err := Result{Reply: smtpclient.Reply{Stage: smtpclient.DATA, Code: 450, Text: text}}.Check(demanded)
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if err := (Result{Reply: smtpclient.Reply{Stage: smtpclient.DATA, Code: 550}, Arrived: &mta.Message{}}).Check(demanded); err == nil ||
+		!strings.Contains(err.Error(), "code is 550, not 450") || !strings.Contains(err.Error(), "arrived is true, not false") {
+		t.Errorf("all that is wrong is not said: %v", err)
+	}
+}
+
+// standIn starts a policy service that answers with the action it was last told.
+func standIn(t *testing.T) (address string, answer func(action string)) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	var action string
+	running.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer conn.Close()
+				for lines := bufio.NewScanner(conn); lines.Scan(); {
+					if lines.Text() == "" {
+						mu.Lock()
+						fmt.Fprintf(conn, "action=%s\n\n", action)
+						mu.Unlock()
+					}
+				}
+			})
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		running.Wait()
+	})
+	return "inet:" + listener.Addr().String(), func(a string) {
+		mu.Lock()
+		defer mu.Unlock()
+		action = a
+	}
+}

@@ -1,0 +1,186 @@
+package cases
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"domain-secured/internal/testkit/daemon"
+	"domain-secured/internal/testkit/mta"
+)
+
+// SetupOptions say how contoso.com is set up.
+type SetupOptions struct {
+	Binary string // domain-secured
+	Dir    string // its folder; a new temporary one, which Close removes, when empty
+	Fake   bool   // the fake MTA instead of Postfix
+}
+
+// A Site is contoso.com's mail server, running: the MTA, domain-secured beside it, both in one folder.
+type Site struct {
+	World  *World
+	MTA    mta.MTA
+	Daemon *daemon.Daemon
+	Dir    string
+	Config string // the configuration file
+
+	binary    string
+	temporary bool
+	log       *os.File
+}
+
+// startTimeout bounds each program's start, and each run of a verb.
+const startTimeout = 30 * time.Second
+
+// policyDefault is what the MTA tells senders while domain-secured does not answer. Nothing else says it.
+const policyDefault = "451 4.3.0 domain-secured does not answer"
+
+// Setup makes a world and writes contoso.com's configuration, imports what the cases want imported, and starts
+// domain-secured and the MTA. Without Postfix, or without root, the error is mta.ErrNoPostfix, unless o.Fake.
+func Setup(ctx context.Context, o SetupOptions) (*Site, error) {
+	if !o.Fake {
+		if _, err := mta.FindPostfix(); err != nil {
+			return nil, err
+		}
+	}
+	s := &Site{Dir: o.Dir, temporary: o.Dir == "", binary: o.Binary}
+	var err error
+	if s.temporary {
+		s.Dir, err = os.MkdirTemp("", "domain-secured-")
+	} else {
+		s.Dir, err = filepath.Abs(o.Dir)
+	}
+	if err == nil {
+		err = s.start(ctx, o)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("set up contoso.com: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+func (s *Site) start(ctx context.Context, o SetupOptions) (err error) {
+	if s.World, err = NewWorld(); err != nil {
+		return err
+	}
+	// Postfix's user goes through it to its files and to the policy service.
+	if err := errors.Join(os.MkdirAll(s.Dir, 0o755), os.Chmod(s.Dir, 0o755)); err != nil {
+		return err
+	}
+	policy := "unix:" + filepath.Join(s.Dir, "policy.sock")
+	for name, content := range s.World.Files(policy) {
+		if err := os.WriteFile(filepath.Join(s.Dir, name), content, 0o644); err != nil {
+			return err
+		}
+	}
+	s.Config = filepath.Join(s.Dir, "domain-secured.toml")
+	if s.log, err = os.Create(s.LogFile()); err != nil {
+		return err
+	}
+	if err := s.importCertificates(ctx); err != nil {
+		return err
+	}
+	if err := s.startDaemon(ctx); err != nil {
+		return err
+	}
+
+	common := mta.Common{Hostname: "mx1.contoso.com", Domains: []string{"contoso.com"}, Certificate: s.World.Server}
+	s.MTA, err = s.startMTA(ctx, common, policy, o.Fake)
+	return err
+}
+
+func (s *Site) startMTA(ctx context.Context, common mta.Common, policy string, fake bool) (mta.MTA, error) {
+	if fake {
+		f, err := mta.StartFake(ctx, mta.FakeOptions{
+			Common: common, Policy: policy, PolicyTimeout: 10 * time.Second, PolicyDefault: policyDefault,
+		})
+		if err != nil {
+			return nil, err // and not f, since a nil *Fake is no nil MTA
+		}
+		return f, nil
+	}
+	p, err := mta.StartPostfix(ctx, mta.PostfixOptions{
+		Common: common, Dir: filepath.Join(s.Dir, "postfix"),
+		Main: []string{fmt.Sprintf("smtpd_data_restrictions = check_policy_service { %s, timeout=10s, { default_action = %s } }", policy, policyDefault)},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// importCertificates does what contoso.com's administrator does with the partners' certificates.
+func (s *Site) importCertificates(ctx context.Context) error {
+	dir := filepath.Join(s.Dir, "certificates")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	args := []string{"cert", "import"}
+	for _, kind := range s.World.Imported() {
+		file := filepath.Join(dir, string(kind)+".pem")
+		if err := os.WriteFile(file, s.World.Certificates[kind].PEM(), 0o644); err != nil {
+			return err
+		}
+		args = append(args, file)
+	}
+	_, err := s.Command(ctx, args...)
+	return err
+}
+
+// Command runs a verb of domain-secured with the site's configuration, and returns its stdout. The error of
+// one that exits with another status than 0 wraps *exec.ExitError, and holds its stderr.
+func (s *Site) Command(ctx context.Context, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	c := exec.CommandContext(ctx, s.binary, append(args, "--config", s.Config)...)
+	var stdout, stderr bytes.Buffer
+	c.Stdout, c.Stderr = &stdout, &stderr
+	if err := c.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("%s %q: %w: %s", s.binary, args, err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	return stdout.String(), nil
+}
+
+func (s *Site) startDaemon(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	s.Daemon, err = daemon.Start(ctx, daemon.Options{Binary: s.binary, Args: []string{"serve", "--config", s.Config}, Copy: s.log})
+	return err
+}
+
+// Restart kills domain-secured, as a crash would, and starts it again.
+func (s *Site) Restart(ctx context.Context) error {
+	if err := s.Daemon.Kill(); err != nil {
+		return err
+	}
+	return s.startDaemon(ctx)
+}
+
+// LogFile returns the file with domain-secured's log.
+func (s *Site) LogFile() string { return filepath.Join(s.Dir, "domain-secured.log") }
+
+// Close stops the MTA, then domain-secured, and removes the folder if it is a temporary one.
+func (s *Site) Close() error {
+	var errs []error
+	if s.MTA != nil {
+		errs = append(errs, s.MTA.Close())
+	}
+	if s.Daemon != nil {
+		errs = append(errs, s.Daemon.Stop(context.Background()))
+	}
+	if s.log != nil {
+		s.log.Close() // what domain-secured had to say is in Daemon.Log, too
+	}
+	if s.temporary {
+		errs = append(errs, os.RemoveAll(s.Dir))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close contoso.com: %w", err)
+	}
+	return nil
+}

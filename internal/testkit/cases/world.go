@@ -1,0 +1,137 @@
+package cases
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"domain-secured/internal/testkit/pki"
+)
+
+// A Kind names a certificate of the world; the empty one is no certificate.
+type Kind string
+
+// The certificates a sending server may present.
+const (
+	Good          Kind = "good"
+	NeverImported Kind = "never-imported"
+	SelfSigned    Kind = "self-signed"
+	Expired       Kind = "expired"
+	WrongName     Kind = "wrong-name"
+	TwoDeep       Kind = "two-nodes-deep"
+	ServerOnly    Kind = "server-only"
+	Pinned        Kind = "pinned"
+)
+
+// A World is what the cases live in: the partners' authority, everybody's certificates, and the settings of
+// contoso.com, which receives.
+type World struct {
+	Root         *pki.CA          // the bank's own, "Woodgrove Bank CA"
+	Server       *pki.Certificate // of contoso.com's mail server
+	Certificates map[Kind]*pki.Certificate
+}
+
+// NewWorld makes all certificates.
+func NewWorld() (*World, error) {
+	root, err := pki.NewCA(pki.CAOptions{Name: "Woodgrove Bank CA"})
+	if err != nil {
+		return nil, err
+	}
+	issuing, err := root.Intermediate(pki.CAOptions{Name: "Woodgrove Bank Issuing CA"})
+	if err != nil {
+		return nil, err
+	}
+	server, err := pki.SelfSigned(pki.LeafOptions{CommonNames: []string{"mx1.contoso.com"}, DNSNames: []string{"mx1.contoso.com"}})
+	if err != nil {
+		return nil, err
+	}
+	w := &World{Root: root, Server: server, Certificates: map[Kind]*pki.Certificate{}}
+
+	const host = "mail1.woodgrovebank.com"
+	for _, c := range []struct {
+		kind Kind
+		sign func(pki.LeafOptions) (*pki.Certificate, error)
+		name string
+		more pki.LeafOptions
+	}{
+		{Good, issuing.Leaf, host, pki.LeafOptions{}},
+		{NeverImported, issuing.Leaf, host, pki.LeafOptions{}},
+		{SelfSigned, pki.SelfSigned, host, pki.LeafOptions{}},
+		{Expired, issuing.Leaf, host, pki.LeafOptions{NotBefore: time.Now().AddDate(0, -1, 0), NotAfter: time.Now().AddDate(0, 0, -1)}},
+		{WrongName, issuing.Leaf, "mail1.northwindtraders.com", pki.LeafOptions{}},
+		{TwoDeep, issuing.Leaf, "mail1.us.woodgrovebank.com", pki.LeafOptions{}},
+		{ServerOnly, issuing.Leaf, host, pki.LeafOptions{Usage: pki.UsageServer}},
+		{Pinned, pki.SelfSigned, "mail.tailspintoys.com", pki.LeafOptions{}},
+	} {
+		c.more.CommonNames, c.more.DNSNames = []string{c.name}, []string{c.name}
+		if w.Certificates[c.kind], err = c.sign(c.more); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// Imported returns the kinds that contoso.com's administrator has imported, sorted.
+func (w *World) Imported() []Kind {
+	var kinds []Kind
+	for kind := range w.Certificates {
+		// What is pinned need not be known, and one is to be met that is not known.
+		if kind != NeverImported && kind != Pinned {
+			kinds = append(kinds, kind)
+		}
+	}
+	slices.Sort(kinds)
+	return kinds
+}
+
+// rootFile is where the configuration expects the bank's root.
+const rootFile = "woodgrovebank-root.pem"
+
+// Files returns contoso.com's configuration, by file name: domain-secured.toml, the lists, and what they name.
+// policy is where the policy service listens, "unix:/path" or "inet:host:port"; the state is kept in "state"
+// beside the files.
+func (w *World) Files(policy string) map[string][]byte {
+	pin := strings.ToLower(strings.ReplaceAll(w.Certificates[Pinned].Fingerprint(), ":", ""))
+	return map[string][]byte{
+		"domain-secured.toml": fmt.Appendf(nil, configuration, policy, rootFile, pin),
+		"receive.list":        []byte("# mail from these domains must be proven\nwoodgrovebank.com\ntailspintoys.com\nlitwareinc.com\n"),
+		"send.list":           nil,
+		rootFile:              w.Root.PEM(),
+	}
+}
+
+const configuration = `hostname = "mx1.contoso.com"
+state_dir = "state"
+
+[lists]
+receive = "receive.list"
+send = "send.list"
+
+[milter]
+listen = ""
+unix_mode = "0666" # Postfix's user must get at the policy service, too
+
+[policy]
+listen = %q
+
+[tlsmap]
+listen = ""
+
+[http]
+listen = ""
+
+[defaults]
+revocation = "off" # a lab has no revocation lists
+contact = "postmaster@contoso.com"
+
+[partner."woodgrovebank.com"]
+roots = [%q]
+
+[partner."tailspintoys.com"]
+trust = "pins"
+pins = ["sha256:%s"]
+
+[partner."litwareinc.com"]
+mode = "testing"
+`

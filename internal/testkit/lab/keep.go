@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/template"
+
+	"domain-secured/internal/testkit/cases"
+	"domain-secured/internal/testkit/mta"
+)
+
+var keepText = template.Must(template.New("keep").Parse(`
+Everything stays up until Ctrl-C. To talk to it, from another terminal:
+
+  # as the bank's server, by hand; without -cert… and -key, as an impostor
+  openssl s_client -starttls smtp -crlf -quiet -connect {{.Addr}} \
+    -cert {{.Certificate}} -cert_chain {{.Certificate}} -key {{.Key}}
+  # the same with swaks (and libnet-ssleay-perl), if it is installed
+  swaks --server {{.Addr}} --ehlo mail1.woodgrovebank.com --from alice@woodgrovebank.com --to {{.Recipient}} \
+    --tls --tls-cert {{.Certificate}} --tls-key {{.Key}}
+
+  # what domain-secured thinks of it, rule by rule
+  {{.Binary}} explain --config {{.Config}} --sender alice@woodgrovebank.com --tls TLSv1.3 --bits 256 --certificate {{.Certificate}}
+  # the lists, and the certificates it knows
+  {{.Binary}} receive list --config {{.Config}}
+  {{.Binary}} cert list --config {{.Config}}
+
+  configuration  {{.Config}}
+  its log        {{.Log}}
+{{- with .Postfix}}
+  Postfix        postconf -c {{.ConfigDir}} -n
+  its log        {{.LogFile}}
+  its mailbox    {{.Mailbox}}
+{{- end}}
+`))
+
+// keepUp says how to talk to what runs, and waits until ctx ends, or domain-secured does.
+func keepUp(ctx context.Context, site *cases.Site, binary string, out io.Writer) error {
+	good := site.World.Certificates[cases.Good]
+	certificate, key := filepath.Join(site.Dir, "bank.pem"), filepath.Join(site.Dir, "bank.key")
+	if err := errors.Join(os.WriteFile(certificate, good.PEM(), 0o644), os.WriteFile(key, good.KeyPEM(), 0o600)); err != nil {
+		return err
+	}
+	postfix, _ := site.MTA.(*mta.Postfix) // nil with the fake
+	err := keepText.Execute(out, map[string]any{
+		"Addr": site.MTA.Addr(), "Recipient": cases.Recipient, "Certificate": certificate, "Key": key,
+		"Binary": binary, "Config": site.Config, "Log": site.LogFile(), "Postfix": postfix,
+	})
+	if err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(out, "\nCleaning up.")
+		return nil
+	case <-site.Daemon.Exited():
+		return errors.New("domain-secured has ended by itself:\n" + site.Daemon.Log())
+	}
+}

@@ -1,0 +1,106 @@
+// The lab sets up contoso.com's mail server with domain-secured beside it, sends it real messages, from a
+// partner and from impostors, and shows what came of them. It touches its own temporary folder and
+// loopback, nothing else.
+//
+//	go run ./internal/testkit/lab [-binary PATH] [-fake]
+//
+// Without Postfix, or without root, a fake MTA takes Postfix's place. With KEEP=1 in the environment all
+// stays up until Ctrl-C, to be talked to. Exit status: 0 all as expected, 1 not, 64 usage, 130 interrupted.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"domain-secured/internal/testkit/cases"
+	"domain-secured/internal/testkit/mta"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, os.Args[1:], os.Getenv("KEEP") == "1", os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+func run(ctx context.Context, args []string, keep bool, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("lab", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	binary := flags.String("binary", "", "the domain-secured to try; built from this module when empty")
+	fake := flags.Bool("fake", false, "use the fake MTA, even if there is a Postfix")
+	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
+		return 64
+	}
+	failed, err := lab(ctx, *binary, *fake, keep, stdout)
+	switch {
+	case err != nil && ctx.Err() != nil: // whatever the error: a program that was killed, a wait that ended
+		fmt.Fprintln(stderr, "lab: interrupted")
+		return 130
+	case err != nil:
+		fmt.Fprintln(stderr, "lab:", err)
+		return 1
+	case failed > 0:
+		return 1
+	}
+	return 0
+}
+
+// lab runs it all and returns how many cases did not come out as they should.
+func lab(ctx context.Context, binary string, fake, keep bool, out io.Writer) (failed int, err error) {
+	if !fake {
+		if _, err := mta.FindPostfix(); err != nil {
+			fmt.Fprintf(out, "Using a fake MTA, not Postfix: %v.\n", err)
+			fake = true
+		}
+	} else {
+		fmt.Fprintln(out, "Using a fake MTA, not Postfix, as told.")
+	}
+	dir, err := os.MkdirTemp("", "domain-secured-lab-")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if binary == "" {
+		if binary, err = cases.Build(ctx, dir); err != nil {
+			return 0, err
+		}
+	} else if binary, err = filepath.Abs(binary); err != nil {
+		return 0, err
+	}
+
+	site, err := cases.Setup(ctx, cases.SetupOptions{Binary: binary, Dir: dir, Fake: fake})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, site.Close()) }()
+	fmt.Fprintf(out, "%s for contoso.com at %s, domain-secured beside it. Partners: woodgrovebank.com, tailspintoys.com, litwareinc.com.\n\n",
+		site.MTA.Name(), site.MTA.Addr())
+
+	t := newTable(out)
+	all := cases.All()
+	for _, c := range all {
+		result, err := cases.Run(ctx, site.MTA, site.World, c)
+		if ctx.Err() != nil {
+			return failed, ctx.Err()
+		}
+		if err == nil {
+			err = result.Check(c)
+		}
+		if err != nil {
+			failed++
+		}
+		t.row(c, result, err)
+	}
+	fmt.Fprintf(out, "\n%d passed, %d failed\n", len(all)-failed, failed)
+	if keep {
+		return failed, keepUp(ctx, site, binary, out)
+	}
+	return failed, nil
+}
