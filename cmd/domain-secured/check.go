@@ -1,0 +1,127 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"domain-secured/internal/config"
+	"domain-secured/internal/gate"
+	"domain-secured/internal/postconf"
+	"domain-secured/internal/trust"
+)
+
+var checkCommand = &command{
+	name:  "check",
+	short: "check the configuration, and Postfix's",
+	long: `
+It loads exactly what serve would, and says everything that is wrong with it.
+
+With --postfix it also reads the live settings of Postfix (of /etc/postfix, or of
+another directory with --postfix=DIR) with postconf(1), and says what would let
+listed mail through unjudged or refuse it all, each with the line to put into
+main.cf. The exit code is 78 if the configuration cannot be used, 1 if Postfix
+needs a change, 75 if its settings could not be read.`,
+	setup: func(flags *flag.FlagSet) func(*call) error {
+		var postfix optional
+		flags.Var(&postfix, "postfix", "also check Postfix's settings; `DIR` is its configuration directory")
+		asJSON := flags.Bool("json", false, "print JSON")
+		return func(c *call) error { return check(c, postfix, *asJSON) }
+	},
+}
+
+// optional is a flag with an optional value.
+type optional struct {
+	set   bool
+	value string
+}
+
+func (o *optional) String() string   { return o.value }
+func (o *optional) IsBoolFlag() bool { return true }
+func (o *optional) Set(s string) error {
+	o.set = s != "false"
+	if s != "true" && s != "false" {
+		o.value = s
+	}
+	return nil
+}
+
+// checked is what check --json prints.
+type checked struct {
+	Config   string             `json:"config"`
+	Receive  int                `json:"receive"`
+	Send     int                `json:"send"`
+	Stored   int                `json:"certificates"`
+	Warnings []string           `json:"warnings"`
+	Postfix  []postconf.Finding `json:"postfix,omitempty"`
+}
+
+// postconfTime bounds the reading of Postfix's settings.
+const postconfTime = 20 * time.Second
+
+func check(c *call, postfix optional, asJSON bool) error {
+	if len(c.args) > 0 {
+		return usagef("check: takes no arguments (a directory goes after --postfix=)")
+	}
+	cfg, err := config.Load(c.config, gate.ReadRoots)
+	if err != nil {
+		return err
+	}
+	store := trust.NewStore(storeDir(cfg))
+	if _, err := store.Refresh(); err != nil {
+		return exitf(exitConfiguration, "%w", err)
+	}
+	result := checked{
+		Config:   cfg.File,
+		Receive:  cfg.Snapshot.Receive.Len(),
+		Send:     cfg.Snapshot.Send.Len(),
+		Stored:   len(store.All()),
+		Warnings: append([]string{}, cfg.Warnings...),
+	}
+	code := exitOK
+	if postfix.set {
+		if result.Postfix, err = checkPostfix(c.ctx, cfg, postfix.value); err != nil {
+			return err
+		}
+		for _, finding := range result.Postfix {
+			if finding.Severity == postconf.Error {
+				code = exitNo
+			}
+		}
+	}
+	if asJSON {
+		err = c.printJSON(result)
+	} else {
+		result.print(c, postfix)
+	}
+	return cmp.Or(err, silently(code))
+}
+
+func checkPostfix(ctx context.Context, cfg *config.Config, dir string) ([]postconf.Finding, error) {
+	ctx, cancel := context.WithTimeout(ctx, postconfTime)
+	defer cancel()
+	settings, err := postconf.Read(ctx, dir)
+	if errors.Is(err, postconf.ErrNoPostconf) {
+		return nil, exitf(exitNotNow, "check --postfix: %w", err)
+	}
+	if err != nil {
+		return nil, exitf(exitNotNow, "check --postfix: reading Postfix's settings: %w", err)
+	}
+	return postconf.Check(settings, postconf.Want{PolicyListen: cfg.Policy.Listen.String()}), nil
+}
+
+func (r *checked) print(c *call, postfix optional) {
+	for _, warning := range r.Warnings {
+		fmt.Fprintf(c.out, "warning: %s\n", warning)
+	}
+	for _, finding := range r.Postfix {
+		fmt.Fprintln(c.out, finding)
+	}
+	fmt.Fprintf(c.out, "%s: ok, %d domains to receive from, %d to send to, %d certificates stored\n", r.Config, r.Receive, r.Send, r.Stored)
+	if postfix.set && len(r.Postfix) == 0 {
+		fmt.Fprintln(c.out, "postfix: ok")
+	}
+}

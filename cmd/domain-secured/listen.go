@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"domain-secured/internal/config"
+)
+
+// listen opens a door's socket. A unix socket appears at its path with its mode
+// and group, and in place of one that nobody listens on any more.
+func listen(d config.Door) (net.Listener, error) {
+	if d.Listen.Network != "unix" {
+		return net.Listen(d.Listen.Network, d.Listen.Address)
+	}
+	path := d.Listen.Address
+	if err := makeWay(path); err != nil {
+		return nil, err
+	}
+	// Made beside it and renamed, it never has another mode at its path.
+	tmp := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%d.sock", os.Getpid()))
+	os.Remove(tmp)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: tmp, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false)
+	err = errors.Join(os.Chown(tmp, -1, d.Group), os.Chmod(tmp, os.FileMode(d.Mode)), os.Rename(tmp, path))
+	if err != nil {
+		l.Close()
+		os.Remove(tmp)
+		return nil, err
+	}
+	return unixListener{l, path}, nil
+}
+
+// makeWay checks that what is at path, if anything, is a socket that nobody
+// listens on.
+func makeWay(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode().Type() != os.ModeSocket:
+		return fmt.Errorf("%s is there and is no socket", path)
+	}
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		c.Close()
+		return fmt.Errorf("%s: another process listens there", path)
+	}
+	return nil
+}
+
+// unixListener removes its socket when it is closed.
+type unixListener struct {
+	*net.UnixListener
+	path string
+}
+
+func (l unixListener) Close() error {
+	os.Remove(l.path)
+	return l.UnixListener.Close()
+}

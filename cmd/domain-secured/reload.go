@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"domain-secured/internal/config"
+	"domain-secured/internal/gate"
+	"domain-secured/internal/trust"
+)
+
+const (
+	lookTime = time.Second            // between looks at list files and store
+	soonTime = 100 * time.Millisecond // the same, while a file is being written
+)
+
+// reloader takes over changes while the daemon runs. Whatever is wrong with
+// them, what was there before stays.
+type reloader struct {
+	config *config.Config
+	watch  *config.ListWatch
+	gate   *gate.Gate
+	store  *trust.Store
+	log    *slog.Logger
+}
+
+// run looks for changes until ctx ends or a door fails.
+func (r *reloader) run(ctx context.Context, hangups <-chan os.Signal, failed <-chan error) error {
+	timer := time.NewTimer(lookTime)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return fmt.Errorf("the policy door failed: %w", err)
+		case <-hangups:
+			r.reload()
+		case <-timer.C:
+			wait := lookTime
+			if r.look() {
+				wait = soonTime
+			}
+			timer.Reset(wait)
+		}
+	}
+}
+
+// look takes changes of lists and store. It returns true to be called again soon.
+func (r *reloader) look() (soon bool) {
+	if changed, err := r.store.Refresh(); err != nil {
+		r.log.Error("some stored certificates cannot be used", "error", err)
+	} else if changed > 0 {
+		r.log.Info("certificates changed", "changed", changed, "certificates", len(r.store.All()))
+	}
+	changed, soon := r.watch.Changed()
+	if !changed {
+		return soon
+	}
+	next, err := r.config.WithLists()
+	if err != nil {
+		r.complain("a list changed and cannot be used: the lists read before stay", err)
+		return false
+	}
+	was := r.config.Snapshot
+	r.use(next)
+	if next.Snapshot.Receive.Equal(was.Receive) && next.Snapshot.Send.Equal(was.Send) {
+		return false // a comment, or a second look at a file that was new
+	}
+	r.log.Info("lists read", "receive", next.Snapshot.Receive.Len(), "send", next.Snapshot.Send.Len())
+	return false
+}
+
+// reload rereads the configuration.
+func (r *reloader) reload() {
+	next, err := config.Load(r.config.File, gate.ReadRoots)
+	if err != nil {
+		r.complain("the configuration cannot be used: the one read before stays", err)
+		return
+	}
+	for _, key := range next.KeepFixed(r.config) {
+		r.log.Warn(key + " has changed: that takes a restart, until then the old value holds")
+	}
+	r.use(next)
+	r.watch = next.Watch()
+	for _, warning := range next.Warnings {
+		r.log.Warn(warning)
+	}
+	r.log.Info("configuration read", "receive", next.Snapshot.Receive.Len(), "send", next.Snapshot.Send.Len())
+}
+
+func (r *reloader) use(next *config.Config) {
+	r.config = next
+	r.gate.Replace(next.Snapshot)
+}
+
+// complain logs each problem on a line of its own.
+func (r *reloader) complain(what string, err error) {
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		r.log.Error(what, "error", err)
+		return
+	}
+	for _, p := range problems {
+		r.log.Error(what, "problem", strings.TrimSpace(p.String()))
+	}
+}
