@@ -36,7 +36,7 @@ type Certificate struct {
 }
 
 // Chain is a path from a certificate to a root, both included.
-type Chain []*x509.Certificate
+type Chain = []*x509.Certificate
 
 // Revocation is what is known about one certificate being revoked.
 type Revocation struct {

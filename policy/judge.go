@@ -8,7 +8,8 @@ import (
 // Judge is what a door for incoming mail asks.
 type Judge interface {
 	// Envelope judges a transaction by what is known before its content: at DATA,
-	// or whenever the door is asked. It always answers, within 4.5 seconds.
+	// or whenever the door is asked. It always answers, within 4.5 seconds, and
+	// does not keep the facts.
 	Envelope(*Facts) Verdict
 }
 

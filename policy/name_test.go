@@ -155,3 +155,7 @@ func FuzzNames(f *testing.F) {
 		}
 	})
 }
+
+func commonNameOf(name string) pkix.AttributeTypeAndValue {
+	return pkix.AttributeTypeAndValue{Type: oidCommonName, Value: name}
+}

@@ -134,50 +134,50 @@ func (h Hash) IsZero() bool { return h == Hash{} }
 // with another digest.
 var ErrNotSHA256 = errors.New("not a SHA-256")
 
-// ParseHash reads a fingerprint in hexadecimal, with or without colons and with
-// or without "sha256:" before it, in any case. The error is [ErrNotSHA256] for
-// a fingerprint of another length.
+// ParseHash reads a fingerprint in hexadecimal, with a colon between every two
+// octets or with none, with or without "sha256:" before it, in any case. The
+// error is [ErrNotSHA256] for a fingerprint of another length.
 func ParseHash(s string) (Hash, error) {
-	var h Hash
 	if len(s) > 7 && strings.EqualFold(s[:7], "sha256:") {
 		s = s[7:]
 	}
-	n, high := 0, -1
-	for i := 0; i < len(s); i++ {
-		if s[i] == ':' && high < 0 && n > 0 && i+1 < len(s) && s[i-1] != ':' {
-			continue
+	step := 2
+	if len(s) > 2 && s[2] == ':' {
+		step = 3
+	}
+	var h Hash
+	octets := (len(s) + step - 2) / step
+	bad := s == "" || octets*step-(step-2) != len(s)
+	for i := range octets {
+		if bad {
+			break
 		}
-		digit := hexDigit(s[i])
-		switch {
-		case digit < 0:
-			return Hash{}, fmt.Errorf("%q is not a fingerprint in hexadecimal", s)
-		case high < 0:
-			high = digit
-		default:
-			if n < len(h) {
-				h[n] = byte(high<<4 | digit)
-			}
-			n, high = n+1, -1
+		digits := s[i*step:]
+		high, low := hexDigits[digits[0]], hexDigits[digits[1]]
+		bad = high|low > 0xf || step == 3 && i+1 < octets && digits[2] != ':'
+		if i < len(h) {
+			h[i] = high<<4 | low
 		}
 	}
-	if high >= 0 || n == 0 {
-		return Hash{}, fmt.Errorf("%q is not a fingerprint in hexadecimal", s)
-	}
-	if n != len(h) {
-		return Hash{}, fmt.Errorf("%q has %d octets and is %w, which has %d", s, n, ErrNotSHA256, len(h))
+	switch {
+	case bad:
+		return Hash{}, fmt.Errorf("%.100q is not a fingerprint in hexadecimal", s)
+	case octets != len(h):
+		return Hash{}, fmt.Errorf("%.100q has %d octets and is %w, which has %d", s, octets, ErrNotSHA256, len(h))
 	}
 	return h, nil
 }
 
-func hexDigit(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return int(c|0x20-'a') + 10
+// hexDigits holds the value of each hexadecimal digit, and 0xff for what is none.
+var hexDigits = func() (values [256]byte) {
+	for i := range values {
+		values[i] = 0xff
 	}
-	return -1
-}
+	for i := range byte(16) {
+		values["0123456789abcdef"[i]], values["0123456789ABCDEF"[i]] = i, i
+	}
+	return values
+}()
 
 // String returns the 64 hexadecimal digits in lower case.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }

@@ -102,12 +102,20 @@ func trimDomain(s string) string {
 		}
 		s = s[:len(s)-1]
 	}
-	return strings.TrimLeft(s, " \t\r\n<\"")
+	return trimOpening(s)
+}
+
+// trimOpening removes what may stand before an address or a domain.
+func trimOpening(s string) string {
+	for s != "" && (s[0] <= ' ' || s[0] == '<' || s[0] == '"') {
+		s = s[1:]
+	}
+	return s
 }
 
 // withoutRoute removes a source route, "@relay1,@relay2:" (RFC 5321 appendix C).
 func withoutRoute(s string) string {
-	trimmed := strings.TrimLeft(s, " \t\r\n<\"")
+	trimmed := trimOpening(s)
 	if strings.HasPrefix(trimmed, "@") {
 		if colon := strings.IndexByte(trimmed, ':'); colon >= 0 {
 			return trimmed[colon+1:]

@@ -44,7 +44,7 @@ func TestSenderDomains(t *testing.T) {
 		"<alice @ woodgrovebank.com>":                     {w},
 		"<@relay.example:alice@woodgrovebank.com>":        {w},
 		"<@a.example,@b.example:alice@woodgrovebank.com>": {w},
-		"<alice@woodgrovebank.com (comment)>":             {w},
+		"<alice@woodgrovebank.com (comment)>":             {w, "woodgrovebank.com (comment"},
 		"alice@(here)woodgrovebank.com":                   {w, "(here)" + w},
 		"alice@woodgrovebank(there).com":                  {w, "woodgrovebank(there).com"},
 		"alice@woodgrovebank.com (by c@contoso.com)":      {w, "contoso.com"},

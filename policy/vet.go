@@ -1,12 +1,14 @@
 package policy
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -165,13 +167,11 @@ func (v *vetting) chain() finding {
 	if err != nil {
 		return fail(InternalError, "building the chain: %v", err)
 	}
-	for _, chain := range chains {
-		if weak := weakCA(chain); weak != "" {
-			why = weak
-			continue
-		}
-		v.chains = append(v.chains, chain)
-	}
+	v.chains = keep(chains, func(chain Chain) bool {
+		weak := weakCA(chain)
+		why = cmp.Or(weak, why)
+		return weak == ""
+	})
 	if len(v.chains) == 0 {
 		return fail(CertificateNotTrusted, "%s", why)
 	}
@@ -216,19 +216,37 @@ func (v *vetting) name() finding {
 		return v.matchAny(names(v.partner.NameMatch, v.certificate.X509, false))
 	}
 	// Names may count in one chain and not in another.
-	var last finding
-	var good []Chain
-	for _, chain := range v.chains {
-		last = v.matchAny(names(v.partner.NameMatch, v.certificate.X509, namesConstrained(chain)))
-		if last.outcome == OutcomeOK {
-			good = append(good, chain)
+	var mismatch finding
+	good := keep(v.chains, func(chain Chain) bool {
+		f := v.matchAny(names(v.partner.NameMatch, v.certificate.X509, namesConstrained(chain)))
+		if f.outcome != OutcomeOK {
+			mismatch = f
 		}
+		return f.outcome == OutcomeOK
+	})
+	if len(good) == 0 {
+		return mismatch
 	}
-	if len(good) > 0 {
-		v.chains = good
-		return ok(v.matched)
+	v.chains = good
+	return ok(v.matched)
+}
+
+// keep returns the chains that are good: all of them, mostly, and then no others
+// are made. The chains are shared and never changed.
+func keep(chains []Chain, good func(Chain) bool) []Chain {
+	for i, chain := range chains {
+		if good(chain) {
+			continue
+		}
+		kept := slices.Clone(chains[:i])
+		for _, chain := range chains[i+1:] {
+			if good(chain) {
+				kept = append(kept, chain)
+			}
+		}
+		return kept
 	}
-	return last
+	return chains
 }
 
 func (v *vetting) matchAny(presented []string) finding {
