@@ -43,22 +43,33 @@ func toASCII(s string) (string, error) {
 // partner: an empty string, a wildcard, a single label, an IP address, a public
 // suffix such as co.uk, and anything that is not a host name.
 func ParseDomain(s string) (string, error) {
+	domain := s
+	if checkHostName(s) != nil { // most are in that form already
+		var err error
+		if domain, err = normalize(s); err != nil {
+			return "", err
+		}
+	}
+	if isPublicSuffix(domain) {
+		return "", fmt.Errorf("%q is a public suffix: anyone can register a name below it", s)
+	}
+	return domain, nil
+}
+
+// normalize brings a domain into the form in which domains are compared.
+func normalize(s string) (string, error) {
 	domain := lowerASCII(strings.TrimSuffix(s, "."))
 	if domain == "" {
 		return "", errors.New("the domain is empty")
 	}
 	if !isASCII(domain) {
-		ascii, err := toASCII(domain)
-		if err != nil {
+		var err error
+		if domain, err = toASCII(domain); err != nil {
 			return "", fmt.Errorf("%q is not an internationalized domain name: %w", s, err)
 		}
-		domain = ascii
 	}
 	if err := checkHostName(domain); err != nil {
 		return "", explainDomain(s, domain, err)
-	}
-	if isPublicSuffix(domain) {
-		return "", fmt.Errorf("%q is a public suffix: anyone can register a name below it", s)
 	}
 	return domain, nil
 }

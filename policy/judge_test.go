@@ -61,7 +61,7 @@ type scene struct {
 }
 
 func newScene() *scene {
-	p256 := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int), Y: new(big.Int)}
+	p256 := &ecdsa.PublicKey{Curve: elliptic.P256()}
 	s := &scene{
 		leaf: &x509.Certificate{
 			DNSNames: []string{"mail1.woodgrovebank.com"}, PublicKey: p256, SignatureAlgorithm: x509.ECDSAWithSHA256,

@@ -63,6 +63,8 @@ type unixListener struct {
 	path string
 }
 
+func (l unixListener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
+
 func (l unixListener) Close() error {
 	os.Remove(l.path)
 	return l.UnixListener.Close()

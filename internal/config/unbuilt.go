@@ -4,10 +4,19 @@ import "domain-secured/policy"
 
 // notBuilt warns of what is set and checked, but does nothing in this version.
 func (b *builder) notBuilt() {
+	for _, door := range []struct {
+		name, what string
+		Door
+	}{
+		{"milter", "the milter door", b.out.Milter},
+		{"tlsmap", "the TLS policy door", b.out.TLSMap},
+		{"http", "the status page", b.out.HTTP},
+	} {
+		if b.meta.IsDefined(door.name, "listen") && !door.Listen.IsZero() {
+			b.warn("[%s] listen is set, but %s is not part of this version", door.name, door.what)
+		}
+	}
 	for _, table := range []struct{ name, what string }{
-		{"milter", "the milter door"},
-		{"tlsmap", "the TLS policy door"},
-		{"http", "the status page"},
 		{"dns", "looking up partners"},
 		{"probe", "probing partners"},
 		{"revocation", "checking revocation"},

@@ -91,7 +91,7 @@ func newHandler(out, w io.Writer, format Format, level slog.Leveler) slog.Handle
 	}
 	switch format {
 	case FormatColor:
-		return tint.NewHandler(out, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: os.Getenv("NO_COLOR") != ""})
+		return tint.NewTextHandler(out, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: os.Getenv("NO_COLOR") != ""})
 	case FormatJSON:
 		return slog.NewJSONHandler(out, options)
 	}
