@@ -1,0 +1,42 @@
+# The index of every command. "make" alone says what there is.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+.PHONY: help lab test race fuzz bench lint build clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+lab: ## see it work: a private Postfix, a partner and an impostor (KEEP=1 leaves it running)
+	@sh internal/testkit/setup.sh lab
+	@$(GO) run ./internal/testkit/lab
+
+test: ## install what is missing and run everything: lint, race, the biggest case, a smoke of every fuzz target
+	@sh internal/testkit/setup.sh test
+	$(MAKE) lint
+	$(MAKE) race
+	$(GO) test -run 'Million' ./internal/config
+	FUZZTIME=5s sh .ci/fuzz
+
+race: ## all tests with the race detector
+	$(GO) test -race ./...
+
+fuzz: ## every fuzz target for FUZZTIME (2m)
+	FUZZTIME=$(or $(FUZZTIME),2m) sh .ci/fuzz
+
+bench: ## the policy door against a raw echo, the million list against sort -u
+	$(GO) test -run '^$$' -bench 'Door' -benchtime 10x ./internal/gate
+	$(GO) test -run '^$$' -bench 'Million' -benchtime 5x ./internal/config
+
+lint: ## gofmt, vet, staticcheck, and who may import whom
+	@test -z "$$(gofmt -l cmd internal policy)" || { gofmt -d cmd internal policy; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	sh .ci/imports
+
+build: ## bin/domain-secured
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/domain-secured ./cmd/domain-secured
+
+clean: ## remove what build made
+	rm -rf bin
