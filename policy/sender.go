@@ -37,7 +37,7 @@ func senderReadings(f *Facts) readings {
 // more or less verbatim, and accepts forms that RFC 5321 section 4.1.2 no longer
 // knows, so all of these are the domain d:
 //
-//	<a@d>  a@d.  <@relay:a@d>  <a @ d>  <a@d (comment)>  "x@y"@d  d!a  a%d
+//	<a@d>  a@d.  <@relay:a@d>  <a @ d>  <a@d (comment)>  "x@y"@d  a@d@  d!a  a%d
 func (r *readings) address(s string) {
 	s = withoutRoute(s)
 	// A parenthesis is a comment to some MTAs and part of the local part to
@@ -49,7 +49,8 @@ func (r *readings) address(s string) {
 }
 
 func (r *readings) bareAddress(s string) {
-	if at := strings.LastIndexByte(s, '@'); at >= 0 {
+	// "a@d@" has an empty domain at its end, which Postfix lets pass.
+	for at := strings.LastIndexByte(s, '@'); at >= 0; at = strings.LastIndexByte(s, '@') {
 		if domain := trimDomain(s[at+1:]); domain != "" {
 			r.add(domain)
 			return

@@ -59,6 +59,10 @@ func TestSenderDomains(t *testing.T) {
 		"<alice%woodgrovebank.com>":           {w},
 		"alice%contoso.com%woodgrovebank.com": {w},
 		"alice%woodgrovebank.com@":            {w},
+		"alice@woodgrovebank.com@":            {w},
+		"alice@woodgrovebank.com@@ @":         {w},
+		"<alice@woodgrovebank.com@.>":         {w},
+		"woodgrovebank.com!alice@":            {w},
 		"woodgrovebank.com!a%contoso.com":     {w, "contoso.com"},
 		// Not without, so only what is behind it counts.
 		"woodgrovebank.com!alice@contoso.com": {"contoso.com"},

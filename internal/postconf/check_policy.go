@@ -71,6 +71,9 @@ func (c *checker) policy() bool {
 			}
 		}
 	}
+	if len(uses) == 0 {
+		uses = c.byTable()
+	}
 	switch {
 	case len(uses) == 0 && dead:
 		return true
@@ -99,6 +102,35 @@ func (c *checker) policy() bool {
 		c.addPolicy(d, best.list)
 	}
 	return true
+}
+
+// byTable finds the uses in restriction classes that an access table of smtpd_data_restrictions may lead to
+// (RESTRICTION_CLASS_README): which mail gets there is up to the table.
+func (c *checker) byTable() (uses []*use) {
+	var tables []string
+	for _, s := range steps(c.p, dataList) {
+		if s.kind == mayOK {
+			tables = append(tables, s.String())
+		}
+	}
+	if len(tables) == 0 {
+		return nil
+	}
+	for _, class := range split(c.p["smtpd_restriction_classes"]) {
+		all := steps(c.p, class)
+		for i, s := range all {
+			call, err := parsePolicyCall(s.arg)
+			if s.kind != asks || err != nil {
+				continue
+			}
+			if likely := c.compare(call.address); likely == same || likely == perhaps {
+				u := &use{list: dataList, before: all[:i], all: all, self: s, call: call, likely: likely}
+				u.noFix(Warning, dataList, fmt.Sprintf("the policy service is asked only where %s answers %s: keep the table in step with the receive list, what it lacks is let in unjudged", and(tables), class))
+				uses = append(uses, u)
+			}
+		}
+	}
+	return uses
 }
 
 func (c *checker) compare(address string) sameness {

@@ -94,6 +94,10 @@ func TestCheck(t *testing.T) {
 			`warning "" smtpd_end_of_data_restrictions: ` + first + "\nsmtpd_end_of_data_restrictions ="}},
 		{name: "asked too early", main: good().with(dataList, "", "smtpd_delay_reject", "no", "smtpd_client_restrictions", "check_policy_service "+our), want: []string{
 			`error "" smtpd_client_restrictions: ` + first + "\nsmtpd_client_restrictions ="}},
+		{name: "by a table and a class", main: good().with(dataList, "check_sender_access texthash:/x", "smtpd_restriction_classes", "ds", "ds", "check_policy_service "+our), want: []string{
+			`warning "" smtpd_data_restrictions: `}},
+		{name: "a class that no table leads to", main: good().with(dataList, "reject_unauth_pipelining", "smtpd_restriction_classes", "ds", "ds", "check_policy_service "+our), want: []string{
+			`error "" smtpd_data_restrictions: ` + whole + ", reject_unauth_pipelining"}},
 		{name: "default action of all", main: good().with("smtpd_policy_service_default_action", "DUNNO"), want: []string{
 			`error "" smtpd_policy_service_default_action: ` + whole}},
 		{name: "discard", main: good().with("smtpd_policy_service_default_action", "DISCARD"), want: []string{
@@ -200,5 +204,17 @@ func TestFindingJSON(t *testing.T) {
 	b, err := json.Marshal(Finding{Severity: Error, Parameter: "x"})
 	if want := `{"service":"","severity":"error","parameter":"x","problem":"","line":""}`; err != nil || string(b) != want {
 		t.Errorf("%s, %v", b, err)
+	}
+}
+
+func TestFindingString(t *testing.T) {
+	for want, f := range map[string]Finding{
+		"warning: it is so": {Severity: Warning, Problem: "it is so"},
+		"error: it is so\n  put into main.cf:\n    a = b\n    c = d":                 {Severity: Error, Problem: "it is so", Line: "a = b\nc = d"},
+		"error: smtp inet: it is so\n  put into master.cf, smtp inet:\n      -o a=b": {Severity: Error, Service: "smtp inet", Problem: "it is so", Line: "  -o a=b"},
+	} {
+		if got := f.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }

@@ -35,6 +35,29 @@ type Finding struct {
 	Line      string   `json:"line"`      // the lines to put into main.cf, or into the service's entry of master.cf; "" if there is nothing to put anywhere
 }
 
+// String is the finding for a person: a line of words, and below it, indented, the lines to put in.
+func (f Finding) String() string {
+	var b strings.Builder
+	b.WriteString(f.Severity.String())
+	b.WriteString(": ")
+	if f.Service != "" {
+		b.WriteString(f.Service + ": ")
+	}
+	b.WriteString(f.Problem)
+	if f.Line == "" {
+		return b.String()
+	}
+	where := "main.cf"
+	if f.Service != "" {
+		where = "master.cf, " + f.Service
+	}
+	b.WriteString("\n  put into " + where + ":")
+	for line := range strings.Lines(f.Line) {
+		b.WriteString("\n    " + strings.TrimRight(line, "\n"))
+	}
+	return b.String()
+}
+
 // Want is what our own configuration says.
 type Want struct {
 	PolicyListen string // [policy] listen: "inet:host:port", "unix:/path", "" for off
