@@ -27,6 +27,10 @@ type reloader struct {
 	gate   *gate.Gate
 	store  *trust.Store
 	log    *slog.Logger
+
+	// What the log was last told is wrong, "" for nothing: a file that is new is
+	// looked at twice, and its mistake is said once.
+	wrongStore, wrongLists string
 }
 
 // run looks for changes until ctx ends or a door fails.
@@ -53,10 +57,16 @@ func (r *reloader) run(ctx context.Context, hangups <-chan os.Signal, failed <-c
 
 // look takes changes of lists and store. It returns true to be called again soon.
 func (r *reloader) look() (soon bool) {
-	if changed, err := r.store.Refresh(); err != nil {
+	certificates, err := r.store.Refresh()
+	if err != nil && err.Error() != r.wrongStore {
+		r.wrongStore = err.Error()
 		r.log.Error("some stored certificates cannot be used", "error", err)
-	} else if changed > 0 {
-		r.log.Info("certificates changed", "changed", changed, "certificates", len(r.store.All()))
+	}
+	if certificates > 0 {
+		if err == nil {
+			r.wrongStore = ""
+		}
+		r.log.Info("certificates changed", "changed", certificates, "certificates", len(r.store.All()))
 	}
 	changed, soon := r.watch.Changed()
 	if !changed {
@@ -64,9 +74,13 @@ func (r *reloader) look() (soon bool) {
 	}
 	next, err := r.config.WithLists()
 	if err != nil {
-		r.complain("a list changed and cannot be used: the lists read before stay", err)
+		if err.Error() != r.wrongLists {
+			r.wrongLists = err.Error()
+			r.complain("a list changed and cannot be used: the lists read before stay", err)
+		}
 		return false
 	}
+	r.wrongLists = ""
 	was := r.config.Snapshot
 	r.use(next)
 	if next.Snapshot.Receive.Equal(was.Receive) && next.Snapshot.Send.Equal(was.Send) {
