@@ -32,7 +32,7 @@ func toASCII(s string) (string, error) {
 		return "", errors.New("it is not UTF-8")
 	}
 	ascii, err := idnaProfile.ToASCII(s)
-	return strings.TrimRight(ascii, "."), err
+	return strings.TrimSuffix(ascii, "."), err
 }
 
 // ParseDomain reads a domain as an operator writes it in a list or as the name
@@ -62,6 +62,9 @@ func normalize(s string) (string, error) {
 	if domain == "" {
 		return "", errors.New("the domain is empty")
 	}
+	if strings.HasSuffix(domain, ".") {
+		return "", explainDomain(s, domain, errEmptyLabel)
+	}
 	if !isASCII(domain) {
 		var err error
 		if domain, err = toASCII(domain); err != nil {
@@ -88,6 +91,8 @@ func explainDomain(s, domain string, err error) error {
 	return fmt.Errorf("%q is not a domain: %w", s, err)
 }
 
+var errEmptyLabel = errors.New("it has an empty label")
+
 // checkHostName says what keeps s, in lower case, from being a host name of two
 // labels or more: letters, digits and inner hyphens only (RFC 952, RFC 1123
 // section 2.1), and a last label that is not a number, which would read as part
@@ -109,7 +114,7 @@ func checkHostName(s string) error {
 		label := s[start:i]
 		switch {
 		case label == "":
-			return errors.New("it has an empty label")
+			return errEmptyLabel
 		case len(label) > maxLabel:
 			return fmt.Errorf("a label is longer than %d octets", maxLabel)
 		case label[0] == '-' || label[len(label)-1] == '-':

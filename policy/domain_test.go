@@ -62,6 +62,7 @@ func TestParseDomain(t *testing.T) {
 	bad("a"+label63+".example", "longer than 63")
 	bad("b"+long, "longer than 253")
 	bad("bü_cher.example", "internationalized")
+	bad("bücher.example..", "empty label")
 	bad("\xff.example", "internationalized")
 	bad("\ufffd.example", "internationalized")
 }

@@ -81,6 +81,9 @@ func (v *Verdict) severity() int {
 
 func (s *Snapshot) judgeDomain(ctx context.Context, domain, entry string, f *Facts, e Evidence, at time.Time, every bool) (Verdict, []Row) {
 	p := s.Partner(entry)
+	if domain == entry {
+		domain = entry // the list's own, which keeps no request in memory
+	}
 	v := Verdict{
 		Domain: domain, Entry: entry, Listed: true, Mode: p.Mode, Partner: p,
 		Result: ResultNone, Action: ActionNone, Fingerprint: f.Certificate.Fingerprint,
@@ -88,6 +91,7 @@ func (s *Snapshot) judgeDomain(ctx context.Context, domain, entry string, f *Fac
 	if p.Mode == ModeOff && !every {
 		return v, nil
 	}
+	off := v
 	t := transaction{ctx: ctx, evidence: e, at: at, facts: f, entry: entry, partner: p, connector: s.connector(f)}
 	if t.connector != nil {
 		v.Connector = t.connector.Name
@@ -112,7 +116,7 @@ func (s *Snapshot) judgeDomain(ctx context.Context, domain, entry string, f *Fac
 		t.auth, v.MatchedName, v.Revocation = vetted.Auth, vetted.MatchedName, vetted.Revocation
 	}
 	if p.Mode == ModeOff {
-		return v, r.rows
+		return off, r.rows
 	}
 	switch found.outcome {
 	case OutcomeNone:

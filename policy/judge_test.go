@@ -495,6 +495,13 @@ func TestInternalFailure(t *testing.T) {
 	if v := snapshot.InternalFailure(&Facts{Sender: "a@woodgrovebank.com"}, "x"); v.Action != ActionTempfail || v.Reply.Code != "451" {
 		t.Errorf("listed: action %s, reply %q", v.Action, v.Reply)
 	}
+	tested := *newScene().partner
+	tested.Mode = ModeTesting
+	both, _ := ParseList("woodgrovebank.com\ntesting.example\n")
+	mixed := NewSnapshot(both, nil, newScene().partner, map[string]*Partner{"testing.example": &tested}, nil)
+	if v := mixed.InternalFailure(&Facts{Sender: "testing.example!a%woodgrovebank.com"}, "x"); v.Action != ActionTempfail {
+		t.Errorf("one that is only tested, one enforced: action %s", v.Action)
+	}
 	if v := snapshot.InternalFailure(&Facts{Sender: "a@contoso.com"}, "x"); v.Action != ActionNone {
 		t.Errorf("unlisted: action %s, reply %q", v.Action, v.Reply)
 	}

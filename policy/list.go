@@ -186,8 +186,14 @@ func (l *List) offset(slot, tag uint32) (at int, same bool) {
 // Contains reports whether domain is in the list. It must be in the form that
 // [ParseDomain] returns; anything else is simply not in it.
 func (l *List) Contains(domain string) bool {
+	_, found := l.Find(domain)
+	return found
+}
+
+// Find is Contains, and returns the list's own copy of the domain.
+func (l *List) Find(domain string) (own string, found bool) {
 	if l == nil || l.count == 0 {
-		return false
+		return "", false
 	}
 	hash := maphash.String(l.seed, domain)
 	mask, tag := uint64(len(l.slots)-1), l.tag(hash)
@@ -200,10 +206,10 @@ func (l *List) Contains(domain string) bool {
 		// domain with a line feed in it cannot span two.
 		end := at + len(domain)
 		if end < len(l.text) && l.text[end] == '\n' && l.text[at:end] == domain {
-			return strings.IndexByte(domain, '\n') < 0
+			return l.text[at:end], strings.IndexByte(domain, '\n') < 0
 		}
 	}
-	return false
+	return "", false
 }
 
 // Len is the number of domains in the list.

@@ -91,7 +91,7 @@ func (r Reason) Meaning() string {
 	return ""
 }
 
-// permanent reports whether the reason is a refusal for good for this partner.
+// isPermanent reports whether the reason is a refusal for good for this partner.
 func (r *ruling) isPermanent(onFailure OnFailure) bool {
 	if r.permanent == (code{}) {
 		return false

@@ -57,12 +57,24 @@ func (r *readings) bareAddress(s string) {
 		}
 		s = s[:at]
 	}
-	// postconf(5) swap_bangpath, allow_percent_hack; sendmail's ruleset 3.
-	if bang := strings.IndexByte(s, '!'); bang >= 0 {
-		r.add(trimDomain(s[:bang]))
+	// postconf(5) swap_bangpath, allow_percent_hack; sendmail's ruleset 3. Empty
+	// parts are passed over, as Postfix does.
+	for rest := s; ; {
+		part, behind, found := strings.Cut(rest, "!")
+		if domain := trimDomain(part); found && domain != "" {
+			r.add(domain)
+			break
+		}
+		if rest = behind; !found {
+			break
+		}
 	}
-	if percent := strings.LastIndexByte(s, '%'); percent >= 0 {
-		r.add(trimDomain(s[percent+1:]))
+	for percent := strings.LastIndexByte(s, '%'); percent >= 0; percent = strings.LastIndexByte(s, '%') {
+		if domain := trimDomain(s[percent+1:]); domain != "" {
+			r.add(domain)
+			break
+		}
+		s = s[:percent]
 	}
 }
 

@@ -64,6 +64,11 @@ func TestSenderDomains(t *testing.T) {
 		"<alice@woodgrovebank.com@.>":         {w},
 		"woodgrovebank.com!alice@":            {w},
 		"woodgrovebank.com!a%contoso.com":     {w, "contoso.com"},
+		"!woodgrovebank.com!alice":            {w},
+		"alice%woodgrovebank.com%":            {w},
+		"alice%woodgrovebank.com%%@":          {w},
+		"!":                                   nil,
+		"%%":                                  nil,
 		// Not without, so only what is behind it counts.
 		"woodgrovebank.com!alice@contoso.com": {"contoso.com"},
 		"alice%woodgrovebank.com@contoso.com": {"contoso.com"},
@@ -93,7 +98,11 @@ func TestMailAddrIsBelieved(t *testing.T) {
 }
 
 func TestEntry(t *testing.T) {
-	list, err := ParseList("woodgrovebank.com\nbücher.example\nus.contoso.com\ncontoso.com\n")
+	list, err := ParseList("woodgrovebank.com\nbücher.example\nus.contoso.com\ncontoso.com\n" + strings.Repeat("ก", 16) + "n.example\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	thai, err := ParseDomain(strings.Repeat("ก", 16) + "n.example")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,6 +137,8 @@ func TestEntry(t *testing.T) {
 		"a@(here)woodgrovebank.com":                              "woodgrovebank.com",
 		"a@x_y。woodgrovebank。com":                                "woodgrovebank.com",
 		"a@x_y.bücher.example":                                   "xn--bcher-kva.example",
+		"a@mail_1." + strings.Repeat("ก", 16) + "n.example":      thai,
+		"a@\xff" + strings.Repeat("ก", 16) + "n.example":         thai,
 		"a@x_y.us.contoso.com":                                   "us.contoso.com", // the most specific
 		"a@x_woodgrovebank.com":                                  "woodgrovebank.com",
 		"a@x-woodgrovebank.com":                                  "", // a host name of its own

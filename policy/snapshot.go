@@ -1,5 +1,7 @@
 package policy
 
+import "unicode/utf8"
+
 // Snapshot is everything an operator asked for, at one moment. It is immutable:
 // a change of configuration makes a new one.
 type Snapshot struct {
@@ -50,8 +52,8 @@ func (s *Snapshot) Listed(f *Facts) bool {
 // entry returns the entry of the receive list that covers a sender's domain: the
 // domain itself, else the nearest above it whose partner covers what is below.
 func (s *Snapshot) entry(r reading) (string, bool) {
-	if s.Receive.Contains(r.domain) {
-		return r.domain, true
+	if entry, listed := s.Receive.Find(r.domain); listed {
+		return entry, true
 	}
 	if !r.hostName {
 		return s.entryWithin(r.domain)
@@ -59,7 +61,7 @@ func (s *Snapshot) entry(r reading) (string, bool) {
 	if s.subdomains {
 		for parent := parentOf(r.domain); parent != ""; parent = parentOf(parent) {
 			if p := s.Partners[parent]; p != nil && p.Subdomains && s.Receive.Contains(parent) {
-				return parent, true
+				return p.Domain, true
 			}
 		}
 	}
@@ -76,8 +78,7 @@ func (s *Snapshot) entryWithin(domain string) (string, bool) {
 	var found string
 	conversions := 0
 	for i := len(domain) - 1; i >= 0; i-- {
-		// A listed domain may begin behind any octet that it could not go on with.
-		if i > 0 && isLDH(domain[i-1]) {
+		if !mayBegin(domain, i) {
 			continue
 		}
 		suffix := domain[i:]
@@ -91,20 +92,36 @@ func (s *Snapshot) entryWithin(domain string) (string, bool) {
 			}
 			suffix = ascii
 		}
-		if s.Receive.Contains(suffix) {
-			found = suffix // a longer one is more specific
+		if entry, listed := s.Receive.Find(suffix); listed {
+			found = entry // a longer one is more specific
 		}
 	}
 	return found, found != ""
+}
+
+// mayBegin reports whether a listed domain may begin at s[i]: behind anything
+// that it could not go on with. U+3002, U+FF0E and U+FF61 are dots (UTS 46
+// section 4.1, RFC 3490 section 3.1).
+func mayBegin(s string, i int) bool {
+	if i == 0 {
+		return true
+	}
+	switch before, size := utf8.DecodeLastRuneInString(s[:i]); {
+	case before < utf8.RuneSelf:
+		return !isLDH(byte(before))
+	case before == utf8.RuneError && size == 1:
+		return utf8.RuneStart(s[i])
+	default:
+		return before == '\u3002' || before == '\uff0e' || before == '\uff61'
+	}
 }
 
 const (
 	// maxSenderDomain bounds what is looked at of what is no host name, in octets:
 	// a listed domain in UTF-8 is no longer than this.
 	maxSenderDomain = 4 * maxDomain
-	// maxConversions bounds the work on one made-up sender: the longest that is
-	// still turned into A-labels has about as many labels.
-	maxConversions = 32
+	// maxConversions bounds the work on one made-up sender: no domain has more labels.
+	maxConversions = (maxDomain + 1) / 2
 )
 
 // connector returns the first connector that matches, or nil.

@@ -135,17 +135,19 @@ func (s *Snapshot) InternalFailure(f *Facts, detail string) (v Verdict) {
 			v.refuse(InternalError, detail)
 		}
 	}()
+	v = Verdict{Result: ResultNone, Action: ActionNone}
 	readings := senderReadings(f)
 	for _, r := range readings.all[:readings.n] {
-		if entry, ok := s.entry(r); ok {
-			p := s.Partner(entry)
-			if p.Mode == ModeOff {
-				continue
-			}
-			v = Verdict{Domain: r.domain, Entry: entry, Listed: true, Partner: p, Mode: p.Mode}
-			v.refuse(InternalError, detail)
-			return v
+		entry, listed := s.entry(r)
+		if !listed || s.Partner(entry).Mode == ModeOff {
+			continue
+		}
+		p := s.Partner(entry)
+		failure := Verdict{Domain: r.domain, Entry: entry, Listed: true, Partner: p, Mode: p.Mode}
+		failure.refuse(InternalError, detail)
+		if failure.severity() > v.severity() {
+			v = failure
 		}
 	}
-	return Verdict{Result: ResultNone, Action: ActionNone}
+	return v
 }

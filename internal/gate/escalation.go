@@ -1,7 +1,9 @@
 package gate
 
 import (
+	"maps"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,7 +16,7 @@ import (
 // then instead of silence.
 type escalation struct {
 	mu    sync.Mutex
-	since map[source]failing
+	since map[source]map[policy.Reason]failing
 }
 
 type source struct {
@@ -22,20 +24,20 @@ type source struct {
 	client netip.Addr
 }
 
-type failing struct {
-	reason      policy.Reason
-	first, last time.Time
-}
+type failing struct{ first, last time.Time }
 
 const (
-	// maxFailing bounds what is remembered. When it is full, nothing new escalates.
+	// maxFailing bounds the sources that are remembered. When there are so many,
+	// what comes from others does not escalate.
 	maxFailing = 10_000
 	// failingTime is how long a source is remembered that is not heard of again:
 	// mail servers give up after five days (RFC 5321 section 4.5.4.1).
 	failingTime = 7 * 24 * time.Hour
 )
 
-func newEscalation() *escalation { return &escalation{since: make(map[source]failing)} }
+func newEscalation() *escalation {
+	return &escalation{since: make(map[source]map[policy.Reason]failing)}
+}
 
 // escalate notes the verdict, and makes it permanent if it is time. It reports
 // whether it did.
@@ -53,15 +55,21 @@ func (e *escalation) escalate(f *policy.Facts, v *policy.Verdict, now time.Time)
 	case v.Action != policy.ActionTempfail:
 		return false
 	}
-	known, failed := e.since[from]
-	if !failed || known.reason != v.Reason || now.Sub(known.last) > failingTime {
-		known = failing{reason: v.Reason, first: now}
-		if !failed && !e.room(now) {
+	reasons := e.since[from]
+	if reasons == nil {
+		if !e.room(now) {
 			return false
 		}
+		reasons = make(map[policy.Reason]failing)
+		from.entry = strings.Clone(from.entry) // not the whole list that it is a part of
+		e.since[from] = reasons
+	}
+	known, failed := reasons[v.Reason]
+	if !failed || now.Sub(known.last) > failingTime {
+		known.first = now
 	}
 	known.last = now
-	e.since[from] = known
+	reasons[v.Reason] = known
 	return known.last.Sub(known.first) >= v.Partner.EscalateAfter && v.Escalate()
 }
 
@@ -70,8 +78,9 @@ func (e *escalation) room(now time.Time) bool {
 	if len(e.since) < maxFailing {
 		return true
 	}
-	for from, f := range e.since {
-		if now.Sub(f.last) > failingTime {
+	for from, reasons := range e.since {
+		maps.DeleteFunc(reasons, func(_ policy.Reason, f failing) bool { return now.Sub(f.last) > failingTime })
+		if len(reasons) == 0 {
 			delete(e.since, from)
 		}
 	}

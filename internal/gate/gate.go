@@ -10,9 +10,10 @@ import (
 	"domain-secured/policy"
 )
 
-// answerTime bounds an answer. Postfix waits 100 s for one by default, but an
-// operator may set less, and every second holds up an smtpd(8) process.
-const answerTime = 4500 * time.Millisecond
+// waitTime bounds what a verdict may wait for, so that the answer is there within
+// 4.5 s. Postfix waits 100 s by default, but an operator may set less, and every
+// second holds up an smtpd(8) process.
+const waitTime = 4 * time.Second
 
 // Gate judges transactions by the current snapshot. It must be made by [New]; its
 // methods may be called at the same time.
@@ -83,14 +84,14 @@ func (g *Gate) decide(s *policy.Snapshot, f *policy.Facts, now time.Time) (v pol
 			v = s.InternalFailure(f, "a panic while judging, see the log")
 		}
 	}()
-	return s.Judge(context.Background(), f, g.evidence.until(time.Now().Add(answerTime)), now)
+	return s.Judge(context.Background(), f, g.evidence.until(time.Now().Add(waitTime)), now)
 }
 
 // act takes the consequences of a verdict on a listed sender.
 func (g *Gate) act(f *policy.Facts, v *policy.Verdict, now time.Time) {
 	escalated := g.failures.escalate(f, v, now)
-	first := f.QueueID != "" && g.records.keep(f.QueueID, record{*f, *v}, now)
-	if g.alreadyReported(f, v, first, now) {
+	g.remember(f, v, now)
+	if g.alreadyReported(f, v, now) {
 		return
 	}
 	g.counts.add(v)
@@ -101,7 +102,7 @@ func (g *Gate) act(f *policy.Facts, v *policy.Verdict, now time.Time) {
 // returns the outcome of every row of the table. presented, if not nil, is
 // judged as if it were in the store.
 func (g *Gate) Explain(ctx context.Context, f *policy.Facts, presented *policy.Certificate, at time.Time) (policy.Verdict, []policy.Explanation) {
-	e := g.evidence.until(time.Now().Add(answerTime))
+	e := g.evidence.until(time.Now().Add(waitTime))
 	e.presented = presented
 	return g.snapshot.Load().Explain(ctx, f, e, at)
 }

@@ -298,8 +298,9 @@ func TestEscalation(t *testing.T) {
 	at(27, plain(t, w.leaf), policy.ActionTempfail)
 	weak := facts(t, w.leaf)
 	weak.Bits = 1
-	at(50, weak, policy.ActionTempfail) // another reason, too
-	at(52, plain(t, w.leaf), policy.ActionTempfail)
+	at(50, weak, policy.ActionTempfail) // another reason has its own time
+	at(51, plain(t, w.leaf), policy.ActionReject)
+	at(73, weak, policy.ActionTempfail)
 	at(76, plain(t, w.leaf), policy.ActionReject)
 	at(76+8*24, plain(t, w.leaf), policy.ActionTempfail) // so long ago that it does not count
 }

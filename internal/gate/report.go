@@ -3,7 +3,9 @@ package gate
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,30 +15,27 @@ import (
 
 // report is what was logged and counted about a message.
 type report struct {
-	domain string
-	reason policy.Reason
+	entry  string
 	result policy.Result
+	reason policy.Reason
+	action policy.Action
+	client netip.AddrPort
 }
-
-func reportOf(v *policy.Verdict) report { return report{v.Domain, v.Reason, v.Result} }
 
 // alreadyReported reports whether the same was said about the same message
 // before: a policy service may be asked for each recipient and again at DATA,
-// but a message is one line in the log and counts once. first is whether the
-// message's queue id was not heard of before.
-func (g *Gate) alreadyReported(f *policy.Facts, v *policy.Verdict, first bool, now time.Time) bool {
-	said := reportOf(v)
-	switch {
-	case f.QueueID != "" && !first:
-		known, found := g.records.get(f.QueueID, now)
-		return found && reportOf(&known.verdict) == said
-	case f.Instance == "":
-		return false
-	case f.QueueID == "" && g.reported.keep(f.Instance, said, now):
+// but a message is one line in the log and counts once.
+func (g *Gate) alreadyReported(f *policy.Facts, v *policy.Verdict, now time.Time) bool {
+	if f.Instance == "" {
 		return false
 	}
-	known, found := g.reported.get(f.Instance, now)
-	return found && known == said
+	said := report{v.Entry, v.Result, v.Reason, v.Action, f.Client}
+	instance := clip(f.Instance)
+	if g.reported.keep(strings.Clone(instance), said, now) {
+		return false
+	}
+	known, _ := g.reported.get(instance, now)
+	return known == said
 }
 
 // verdictLog writes the one line that a verdict on listed mail is. What is the
@@ -71,16 +70,12 @@ func newVerdictLog(log *slog.Logger) *verdictLog {
 }
 
 func (l *verdictLog) write(f *policy.Facts, v *policy.Verdict, escalated bool, now time.Time) {
-	level := slog.LevelInfo
-	if v.Result == policy.ResultNone {
-		level = slog.LevelDebug
-	}
-	if !l.log.Enabled(context.Background(), level) {
+	if !l.log.Enabled(context.Background(), slog.LevelInfo) {
 		return
 	}
-	r := slog.NewRecord(now, level, "verdict", 0)
+	r := slog.NewRecord(now, slog.LevelInfo, "verdict", 0)
 	if f.QueueID != "" {
-		r.AddAttrs(slog.String("queue_id", f.QueueID))
+		r.AddAttrs(slog.String("queue_id", clip(f.QueueID)))
 	}
 	r.AddAttrs(slog.String("sender", clip(f.Sender)))
 	if f.Client.IsValid() {
@@ -101,7 +96,7 @@ func (l *verdictLog) write(f *policy.Facts, v *policy.Verdict, escalated bool, n
 // handler returns the handler for a line like this one.
 func (l *verdictLog) handler(v *policy.Verdict, escalated bool) slog.Handler {
 	line := verdictLine{
-		v.Domain, v.Entry, v.Result, v.Reason, v.Action, sentReply(v), v.Auth, v.MatchedName, v.Connector,
+		clip(v.Domain), v.Entry, v.Result, v.Reason, v.Action, sentReply(v), v.Auth, v.MatchedName, v.Connector,
 		v.Mode, v.Revocation, escalated, v.Listed,
 	}
 	l.mu.RLock()
@@ -116,6 +111,7 @@ func (l *verdictLog) handler(v *policy.Verdict, escalated bool) slog.Handler {
 	if len(l.lines) >= maxLines {
 		clear(l.lines)
 	}
+	line.domain, line.entry = strings.Clone(line.domain), strings.Clone(line.entry)
 	l.lines[line] = h
 	return h
 }
@@ -123,7 +119,7 @@ func (l *verdictLog) handler(v *policy.Verdict, escalated bool) slog.Handler {
 // attrs has all that every line is promised to carry, and of the rest what applies.
 func (l *verdictLine) attrs() []slog.Attr {
 	attrs := []slog.Attr{
-		slog.String("domain", clip(l.domain)),
+		slog.String("domain", l.domain),
 		slog.Bool("listed", l.isListed),
 		slog.String("result", string(l.result)),
 		slog.String("reason", string(l.reason)),
@@ -146,7 +142,8 @@ func (l *verdictLine) attrs() []slog.Attr {
 	return attrs
 }
 
-// clip bounds what a client can put into a log line, in octets.
+// clip bounds what a client can have logged or remembered, in octets: an address
+// has at most 320 (RFC 5321 section 4.5.3.1).
 func clip(s string) string { return s[:min(len(s), 320)] }
 
 // sentReply is the reply that refused the message, none if it was not refused.

@@ -8,9 +8,12 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/lmittmann/tint"
 	"golang.org/x/term"
@@ -54,8 +57,9 @@ type Log struct {
 	closing chan struct{}
 	done    chan struct{}
 	once    sync.Once
-	out     *bufio.Writer
-	root    slog.Handler // writes to out
+	to      io.Writer
+	out     *bufio.Writer // to it
+	root    slog.Handler  // writes to out
 }
 
 type line struct {
@@ -70,6 +74,7 @@ func NewLog(w io.Writer, format Format, level slog.Leveler) (*slog.Logger, *Log)
 		lines:   make(chan line, queueLength),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
+		to:      w,
 		out:     bufio.NewWriterSize(w, 32<<10),
 	}
 	l.root = newHandler(l.out, w, format, level)
@@ -86,16 +91,53 @@ func newHandler(out, w io.Writer, format Format, level slog.Leveler) slog.Handle
 		}
 	}
 	options := &slog.HandlerOptions{Level: level}
-	if os.Getenv("JOURNAL_STREAM") != "" { // systemd.exec(5): the journal has the time
+	if isJournal(w) {
 		options.ReplaceAttr = withoutTime
 	}
 	switch format {
 	case FormatColor:
-		return tint.NewTextHandler(out, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: os.Getenv("NO_COLOR") != ""})
+		return tint.NewTextHandler(out, &tint.Options{
+			Level: level, TimeFormat: time.TimeOnly, NoColor: os.Getenv("NO_COLOR") != "", ReplaceAttr: harmless,
+		})
 	case FormatJSON:
 		return slog.NewJSONHandler(out, options)
 	}
 	return slog.NewTextHandler(out, options)
+}
+
+// isJournal reports whether w is the journal, which has the time of each line
+// itself (systemd.exec(5), $JOURNAL_STREAM). The variable alone does not tell: it
+// is inherited by who writes elsewhere.
+func isJournal(w io.Writer) bool {
+	f, isFile := w.(*os.File)
+	if !isFile {
+		return false
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	stat, known := info.Sys().(*syscall.Stat_t)
+	return known && os.Getenv("JOURNAL_STREAM") == fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)
+}
+
+// harmless keeps what a client made up from steering a terminal: tint passes
+// escapes on, even those that were spelled out.
+func harmless(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && (a.Key == slog.LevelKey || a.Key == slog.TimeKey) {
+		return a
+	}
+	switch a.Value.Kind() {
+	case slog.KindString, slog.KindAny:
+		text := strings.Map(func(r rune) rune {
+			if !unicode.IsPrint(r) && r != '\n' {
+				return '\uFFFD'
+			}
+			return r
+		}, a.Value.String())
+		a.Value = slog.StringValue(strings.ReplaceAll(text, `\x1b`, `\x1B`))
+	}
+	return a
 }
 
 func withoutTime(groups []string, a slog.Attr) slog.Attr {
@@ -142,7 +184,9 @@ func (l *Log) drain() {
 		case next := <-l.lines:
 			l.render(next)
 		default:
-			l.out.Flush()
+			if l.out.Flush() != nil {
+				l.out.Reset(l.to) // it would remember the error, and write no more
+			}
 			return
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -36,6 +37,19 @@ const SourceImport = "import"
 // isImportedCA: it may complete any partner's chain.
 func (c *Certificate) isImportedCA() bool {
 	return c.Source == SourceImport && c.X509 != nil && c.X509.IsCA
+}
+
+// Keep takes over from an earlier file of the same certificate what c lacks: whose
+// it is, and what it was presented with.
+func (c *Certificate) Keep(earlier *Certificate) {
+	if c.Domain == "" {
+		c.Domain = earlier.Domain
+	}
+	for _, presented := range earlier.Presented {
+		if !slices.ContainsFunc(c.Presented, presented.Equal) {
+			c.Presented = append(slices.Clip(c.Presented), presented)
+		}
+	}
 }
 
 // KeyFingerprint is the SHA-256 of the public key as the certificate holds it
@@ -109,6 +123,10 @@ func unmarshal(data []byte, want Fingerprint) (*Certificate, error) {
 
 // decodePEM returns the contents of the certificate blocks, at least one.
 func decodePEM(data []byte) ([][]byte, error) {
+	// Looked for first, for whatever else is wrong: this must not be sent on.
+	if bytes.Contains(data, []byte("PRIVATE KEY-----")) {
+		return nil, ErrPrivateKey
+	}
 	var ders [][]byte
 	begun := bytes.Count(data, []byte("-----BEGIN "))
 	blocks := 0
@@ -120,8 +138,6 @@ func decodePEM(data []byte) ([][]byte, error) {
 		}
 		blocks++
 		switch {
-		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
-			return nil, ErrPrivateKey
 		case block.Type != blockCertificate:
 			return nil, fmt.Errorf("it holds a %q, not only certificates", block.Type)
 		case len(ders) == maxCertificates:

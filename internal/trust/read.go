@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 )
 
 // ErrPrivateKey is returned for a file with a private key in it, which has no
@@ -86,8 +89,16 @@ func isPrivateKey(der []byte) bool {
 	if _, err := x509.ParsePKCS1PrivateKey(der); err == nil {
 		return true
 	}
-	_, err := x509.ParseECPrivateKey(der)
-	return err == nil
+	if _, err := x509.ParseECPrivateKey(der); err == nil {
+		return true
+	}
+	// EncryptedPrivateKeyInfo (RFC 5958 section 3), by a password (RFC 8018).
+	var encrypted struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Data      []byte
+	}
+	_, err := asn1.Unmarshal(der, &encrypted)
+	return err == nil && strings.HasPrefix(encrypted.Algorithm.Algorithm.String(), "1.2.840.113549.1.")
 }
 
 // ReadFile returns a certificate file's contents, up to the size that one may

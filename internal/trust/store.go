@@ -27,6 +27,7 @@ type Store struct {
 	refreshing sync.Mutex
 	folder     fileState
 	settled    bool // the folder was looked at after its time stamp had grown old
+	problem    error
 }
 
 // kept is a certificate in memory and the state of its file when it was read.
@@ -123,12 +124,13 @@ func (s *Store) changeCount() uint64 {
 // Refresh takes over what has changed in the folder since it was last looked at:
 // new files, replaced and removed ones. It reports how many certificates came,
 // changed or went. A file that cannot be used keeps its last good contents in
-// memory, and is one of the errors, each time that the folder changes.
+// memory, and is one of the errors until it is mended.
 func (s *Store) Refresh() (changed int, err error) {
 	s.refreshing.Lock()
 	defer s.refreshing.Unlock()
 	info, err := os.Stat(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
+		s.folder, s.problem = fileState{}, nil
 		return s.replace(nil, nil), nil
 	}
 	if err != nil {
@@ -136,14 +138,14 @@ func (s *Store) Refresh() (changed int, err error) {
 	}
 	state := stateOf(info)
 	if state == s.folder && s.settled {
-		return 0, nil
+		return 0, s.problem
 	}
 	settled := time.Since(state.modified) > settleTime
 	present, fresh, err := s.scan()
-	if err != nil && present == nil {
+	if present == nil {
 		return 0, err
 	}
-	s.folder, s.settled = state, settled
+	s.folder, s.settled, s.problem = state, settled, err
 	return s.replace(present, fresh), err
 }
 
@@ -221,12 +223,29 @@ func (s *Store) read(f Fingerprint) (*kept, error) {
 // Write stores a certificate, replacing an earlier file of the same one. The
 // file appears whole or not at all.
 func (s *Store) Write(c *Certificate) error {
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+	// Certificates are public: the daemon, which is not root, must read them,
+	// whatever the umask of who imports.
+	if err := makeReadable(s.dir); err != nil {
 		return fmt.Errorf("creating the certificate store: %w", err)
 	}
-	// Certificates are public: the daemon, which is not root, must read them.
 	if err := writeAtomic(s.path(c.Fingerprint), c.Marshal(), 0o644); err != nil {
 		return fmt.Errorf("storing a certificate: %w", err)
+	}
+	return nil
+}
+
+// makeReadable creates a folder, and the state directory that it is in.
+func makeReadable(dir string) error {
+	for _, dir := range []string{filepath.Dir(dir), dir} {
+		if _, err := os.Stat(dir); err == nil {
+			continue
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		if err := os.Chmod(dir, 0o755); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -248,6 +267,12 @@ func writeAtomic(name string, data []byte, mode fs.FileMode) error {
 		return err
 	}
 	return os.Rename(tmp.Name(), name)
+}
+
+// Has reports whether there is a file for a certificate, be it usable or not.
+func (s *Store) Has(f Fingerprint) bool {
+	_, err := os.Lstat(s.path(f))
+	return err == nil
 }
 
 // Remove forgets a certificate. The error is [fs.ErrNotExist] if there is none.

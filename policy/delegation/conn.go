@@ -125,6 +125,9 @@ var endOfRequest = []byte("\n\n")
 func (c *conn) keep(rest []byte) {
 	if len(rest) < len(c.in) {
 		c.searched = 0
+		if len(rest) > 0 {
+			c.partial = false // the next request has its time anew
+		}
 	}
 	if len(rest) == 0 && cap(c.in) > bufferSize {
 		c.in = make([]byte, 0, bufferSize)

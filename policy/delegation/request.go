@@ -141,7 +141,9 @@ func (a *attributes) facts() policy.Facts {
 		Cipher:       a.values[attrCipher],
 		Certificate:  a.certificate(),
 	}
-	f.Bits, _ = strconv.Atoi(a.values[attrKeySize]) // what is no number is no key
+	if bits, err := strconv.ParseUint(a.values[attrKeySize], 10, 16); err == nil {
+		f.Bits = int(bits)
+	}
 	return f
 }
 

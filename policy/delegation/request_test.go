@@ -95,6 +95,7 @@ func TestParseRequest(t *testing.T) {
 		{"no address", request("client_address=unknown", "client_port=unknown"), func(f *policy.Facts) { f.Client = netip.AddrPort{} }},
 		{"no port", request("client_port=unknown"), func(f *policy.Facts) { f.Client = netip.MustParseAddrPort("192.0.2.7:0") }},
 		{"null sender", request("sender="), func(f *policy.Facts) { f.Sender = "" }},
+		{"a key size out of range", request("encryption_keysize=99999999999999999999"), func(f *policy.Facts) { f.Bits = 0 }},
 		{"an odd key size", request("encryption_keysize=many"), func(f *policy.Facts) { f.Bits = 0 }},
 	} {
 		got, rest, err := parseRequest(c.request + "\nrest")

@@ -15,7 +15,7 @@ import (
 const (
 	// maxConnections bounds the clients at one time: each smtpd(8) process has
 	// one connection for each check_policy_service it is told of.
-	maxConnections = 10_000
+	maxConnections = 5_000
 	// firstTime bounds how long a connection may be silent before its first
 	// request. Postfix connects when it has something to ask.
 	firstTime = time.Minute
@@ -51,6 +51,9 @@ func NewServer(judge policy.Judge, log *slog.Logger) *Server {
 func (s *Server) Serve(l net.Listener) error {
 	s.mu.Lock()
 	s.listener = l
+	if s.closing.Load() {
+		l.Close()
+	}
 	s.mu.Unlock()
 	for {
 		c, err := l.Accept()

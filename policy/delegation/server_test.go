@@ -259,6 +259,20 @@ func TestTimes(t *testing.T) {
 			time.Sleep(10 * time.Minute)
 			io.WriteString(c, "request=")
 		}, 10*time.Minute + requestTime},
+		{"a request in two halves, then idle", func(c net.Conn) {
+			io.WriteString(c, "request=smtpd_access_policy\n")
+			time.Sleep(10 * time.Second)
+			io.WriteString(c, "sender=\n\n")
+			io.CopyN(io.Discard, c, int64(len("action=DUNNO\n\n")))
+		}, 10*time.Second + idleTime},
+		{"whole requests, each cut in two", func(c net.Conn) {
+			io.WriteString(c, "request=smtpd_access_policy\n")
+			for range 39 {
+				time.Sleep(time.Second)
+				io.WriteString(c, "sender=\n\nrequest=smtpd_access_policy\n")
+				io.CopyN(io.Discard, c, int64(len("action=DUNNO\n\n")))
+			}
+		}, 39*time.Second + requestTime},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
