@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -45,7 +46,8 @@ func parseAddress(s string, path func(string) string) (Address, error) {
 			return Address{}, errors.New("the path is missing")
 		}
 		rest = path(rest)
-		if len(rest) > maxUnixPath {
+		// The socket is made under a name of its own beside the path, and renamed.
+		if len(rest) > maxUnixPath || len(filepath.Dir(rest)) > maxUnixPath-len("/.4194304.sock") {
 			return Address{}, fmt.Errorf("a socket's path has at most %d octets", maxUnixPath)
 		}
 		return Address{"unix", rest}, nil
@@ -54,7 +56,7 @@ func parseAddress(s string, path func(string) string) (Address, error) {
 		if err != nil {
 			return Address{}, errors.New(`want "inet:host:port"`)
 		}
-		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		if !isPort(port) {
 			return Address{}, fmt.Errorf("%q is not a port", port)
 		}
 		if host != "localhost" {
@@ -65,6 +67,11 @@ func parseAddress(s string, path func(string) string) (Address, error) {
 		return Address{"tcp", rest}, nil
 	}
 	return Address{}, errors.New(`want "unix:/path", "inet:host:port" or ""`)
+}
+
+func isPort(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
 }
 
 // isLocal: nobody but this machine can reach it.

@@ -3,12 +3,14 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os/user"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -22,7 +24,7 @@ type builder struct {
 	keys  *keys
 	meta  toml.MetaData
 	roots RootsReader
-	read  map[string]readRoots // roots already read, by their names
+	read  map[string]*policy.Roots // those already read, by their names
 	out   Config
 }
 
@@ -43,18 +45,39 @@ func (b *builder) build() (*Config, error) {
 		return nil, err
 	}
 	b.notBuilt()
+	c.Warnings = c.ownWarnings
 	return c, nil
 }
 
-// unknown notes the keys that mean nothing.
+// unknown notes the keys that mean nothing. The decoder's own word for it is not
+// enough: it takes a key in another case for one that it knows.
 func (b *builder) unknown() {
-	for _, key := range b.meta.Undecoded() {
-		path := withIndex(b.text, key)
-		if len(key) > 1 && !slices.Contains(fieldNames(keysType), key[0]) {
-			continue // its table is unknown, and is said to be
+	var said []string
+	for _, key := range b.meta.Keys() {
+		name := key[len(key)-1]
+		if isPartner := len(key) == 2 && key[0] == "partner"; isPartner || slices.Contains(knownBeside(key), name) {
+			continue
 		}
-		b.bad(path, "unknown key %s%s", dotted(path), didYouMean(key[len(key)-1], knownBeside(key)))
+		// A table that is unknown is said to be, and not each key in it.
+		if slices.ContainsFunc(said, func(s string) bool { return key.String() == s || strings.HasPrefix(key.String(), s+".") }) {
+			continue
+		}
+		said = append(said, key.String())
+		path := b.pathOf(key)
+		b.bad(path, "unknown key %s%s", dotted(path), didYouMean(name, knownBeside(key)))
 	}
+}
+
+// pathOf is the place of a key, as long as it will be said.
+func (b *builder) pathOf(key toml.Key) []any {
+	if len(b.problems) < maxProblems {
+		return withIndex(b.text, key)
+	}
+	path := make([]any, len(key))
+	for i, name := range key {
+		path[i] = name
+	}
+	return path
 }
 
 // path makes a file name absolute: it is relative to the TOML file.
@@ -85,7 +108,7 @@ func (b *builder) hostName(path []any, name string) string {
 		return ""
 	}
 	checked, ok := policy.CheckName(name)
-	if !ok {
+	if !ok || strings.HasPrefix(checked, "*") {
 		b.bad(path, "%s = %q is not a host name", dotted(path), name)
 	}
 	return checked
@@ -112,7 +135,11 @@ func (b *builder) doors() {
 		for _, earlier := range doors[:i] {
 			_, port, _ := net.SplitHostPort(door.Address.Address)
 			if door.Address == earlier.Address && !door.IsZero() && port != "0" {
-				b.bad([]any{door.name, "listen"}, "%s.listen and %s.listen are the same: every door needs an address of its own", door.name, earlier.name)
+				set := door.name // the other may be a default
+				if !b.meta.IsDefined(set, "listen") {
+					set = earlier.name
+				}
+				b.bad([]any{set, "listen"}, "%s.listen and %s.listen are the same: every door needs an address of its own", door.name, earlier.name)
 			}
 		}
 	}
@@ -141,12 +168,15 @@ func (b *builder) door(name string, k, fallback doorKeys) Door {
 		*mode = defaultUnixMode
 	}
 	bits, err := strconv.ParseUint(*mode, 8, 32)
-	if err != nil || bits > 0o777 {
+	if (err != nil || bits > 0o777) && mode != fallback.UnixMode {
 		b.bad([]any{name, "unix_mode"}, "%s.unix_mode = %q is not a mode such as \"0660\"", name, *mode)
 	}
 	d.Mode = uint32(bits)
 	if group != nil && *group != "" {
 		g, err := user.LookupGroup(*group)
+		if err != nil && group == fallback.UnixGroup {
+			return d // said of the table that it is from
+		}
 		if err != nil {
 			b.bad([]any{name, "unix_group"}, "%s.unix_group = %q: there is no such group", name, *group)
 			return d
@@ -162,8 +192,9 @@ func (b *builder) surroundings() {
 	k, c := b.keys, &b.out
 	c.Resolver, c.TrustAD = k.DNS.Resolver, k.DNS.TrustAD
 	if c.Resolver != "" {
-		if _, _, err := net.SplitHostPort(c.Resolver); err != nil {
-			b.bad([]any{"dns", "resolver"}, "dns.resolver = %q is not host:port", c.Resolver)
+		host, port, err := net.SplitHostPort(c.Resolver)
+		if _, notAddr := netip.ParseAddr(host); err != nil || notAddr != nil || !isPort(port) {
+			b.bad([]any{"dns", "resolver"}, "dns.resolver = %q is not an address and port such as \"127.0.0.1:53\"", c.Resolver)
 		}
 	}
 	c.ProbePort, c.AllowPrivate = k.Probe.Port, k.Probe.AllowPrivate
@@ -194,18 +225,18 @@ func (b *builder) surroundings() {
 }
 
 // duration reads "24h", "90m"; "" is 0.
-func (b *builder) duration(path []any, s string) time.Duration {
+func (c *checker) duration(path []any, s string) time.Duration {
 	if s == "" {
 		return 0
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d < 0 {
-		b.bad(path, "%s = %q is not a duration such as \"24h\" or \"90m\"", dotted(path), s)
+		c.bad(path, "%s = %q is not a duration such as \"24h\" or \"90m\"", dotted(path), s)
 		return 0
 	}
 	return d
 }
 
 func (b *builder) warn(format string, args ...any) {
-	b.out.Warnings = append(b.out.Warnings, fmt.Sprintf(format, args...))
+	b.out.ownWarnings = append(b.out.ownWarnings, fmt.Sprintf(format, args...))
 }

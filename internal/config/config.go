@@ -36,7 +36,8 @@ type Config struct {
 	// Warnings are what works but may not be meant, one sentence each.
 	Warnings []string
 
-	listStates [2]fileState // of the list files, when they were read
+	ownWarnings []string     // those that are not about the lists
+	listStates  [2]fileState // of the list files, when they were read
 }
 
 // Lists are the paths of the list files.

@@ -32,17 +32,19 @@ func (b *builder) connector(i int) policy.Connector {
 		}
 		c.Partners = append(c.Partners, domain)
 	}
-	narrow := c.ClientAddresses != nil || c.Ports != nil || c.Listeners != nil
+	// By what was written: what of it is wrong was said.
+	addresses, ports := len(k.ClientAddresses) > 0, len(k.Ports) > 0
+	narrow := addresses || ports || len(k.Listeners) > 0
 	treat := []any{"connector", i, "treat"}
 	switch {
 	case c.Treat != policy.TreatEnforce && !narrow:
 		b.bad(treat, "connector %q is %q for every client: set client_addresses, ports or listeners", c.Name, c.Treat)
-	case c.Treat == policy.TreatInternal && (c.ClientAddresses == nil || c.Ports == nil):
+	case c.Treat == policy.TreatInternal && (!addresses || !ports):
 		b.bad(treat, "connector %q is \"internal\" and needs both client_addresses and ports: anyone it matches can forge stamps", c.Name)
-	case c.Treat == policy.TreatExternal && len(c.Partners) == 0:
+	case c.Treat == policy.TreatExternal && len(k.Partners) == 0:
 		b.bad(treat, "connector %q is \"external\" without partners: name the domains that it secures", c.Name)
 	}
-	if len(c.Partners) > 0 && c.Treat != policy.TreatExternal {
+	if len(k.Partners) > 0 && c.Treat != policy.TreatExternal {
 		b.bad(path("partners"), "connector %q has partners, which only \"external\" looks at", c.Name)
 	}
 	return c

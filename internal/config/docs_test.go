@@ -31,7 +31,7 @@ func TestDefaultsAreDocumented(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.File, c.Lists, c.Warnings, c.listStates = "", Lists{}, nil, [2]fileState{}
+		c.File, c.Lists, c.Warnings, c.ownWarnings, c.listStates = "", Lists{}, nil, nil, [2]fileState{}
 		return c
 	}
 	documented, empty := load("documented.toml", sample), load("empty.toml", "")

@@ -30,8 +30,7 @@ func (c *Config) WithLists() (*Config, error) {
 		return nil, err
 	}
 	next.Snapshot = c.Snapshot.WithLists(receive, send)
-	next.Warnings = slices.Clone(c.Warnings)
-	next.warnAboutLists()
+	next.Warnings = append(slices.Clone(c.ownWarnings), next.listWarnings()...)
 	return &next, nil
 }
 
@@ -54,22 +53,35 @@ func readList(which, name string) (*policy.List, error) {
 	return list, nil
 }
 
-func (c *Config) warnAboutLists() {
+// listWarnings are about what the settings and the lists have to do with each other.
+func (c *Config) listWarnings() (warnings []string) {
+	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
 	s := c.Snapshot
 	for _, name := range partnerNames(s) {
 		if !s.Receive.Contains(name) && !s.Send.Contains(name) {
-			c.Warnings = append(c.Warnings, fmt.Sprintf("[partner.%q] has settings but is in neither list", name))
+			warn("[partner.%q] has settings but is in neither list", name)
 		}
 		if s.Partners[name].Names != nil {
-			c.Warnings = append(c.Warnings, fmt.Sprintf("[partner.%q] names: a pass proves who runs these hosts, not which of its customers sent the message", name))
+			warn("[partner.%q] names: a pass proves who runs these hosts, not which of its customers sent the message", name)
 		}
 	}
-	if s.Defaults.Trust == policy.TrustPins && s.Receive.Len() > len(s.Partners) {
-		c.Warnings = append(c.Warnings, `[defaults] trust = "pins": listed domains without pins of their own are always refused`)
+	if s.Defaults.Trust == policy.TrustPins && hasOthers(s) {
+		warn(`[defaults] trust = "pins": listed domains without pins of their own are always refused`)
 	}
-	if s.Defaults.Evidence == policy.EvidenceMTA && s.Receive.Len() > len(s.Partners) {
-		c.Warnings = append(c.Warnings, `[defaults] evidence = "mta": listed domains without mta_issuer of their own are always refused`)
+	if s.Defaults.Evidence == policy.EvidenceMTA && hasOthers(s) {
+		warn(`[defaults] evidence = "mta": listed domains without mta_issuer of their own are always refused`)
 	}
+	return warnings
+}
+
+// hasOthers reports whether a domain of the receive list has no settings of its own.
+func hasOthers(s *policy.Snapshot) bool {
+	for domain := range s.Receive.All() {
+		if s.Partners[domain] == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // partnerNames returns the domains with settings of their own, sorted.
@@ -84,9 +96,9 @@ func partnerNames(s *policy.Snapshot) []string {
 
 // fileState tells whether a file has changed. The zero value is of none.
 type fileState struct {
-	modified time.Time
-	size     int64
-	inode    uint64
+	modified, changed time.Time // contents; contents or anything else (inode(7))
+	size              int64
+	inode             uint64
 }
 
 func (l Lists) states() [2]fileState {
@@ -100,61 +112,84 @@ func stateOf(name string) fileState {
 	}
 	state := fileState{modified: info.ModTime(), size: info.Size()}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-		state.inode = sys.Ino
+		state.inode, state.changed = sys.Ino, time.Unix(sys.Ctim.Unix())
 	}
 	return state
 }
 
 // ListWatch notices changes of list files. It is for one goroutine.
 type ListWatch struct {
-	lists  Lists
-	taken  [2]fileState
-	recent bool // a file was so new when it was taken that a later change may not show
+	lists Lists
+	taken [2]fileState // when the lists were last read
+	again time.Time    // read them once more then: they were too new to show every change
+	seen  [2]fileState // a change that is not at rest yet
+	since time.Time    // when it was first seen like that
 }
 
 // Watch returns a watch for changes since c read its lists.
 func (c *Config) Watch() *ListWatch {
 	w := &ListWatch{lists: c.Lists}
-	w.take(c.listStates)
+	w.take(c.listStates, time.Now())
 	return w
 }
 
 const (
-	// restTime is how long a file must be left alone before it is read: an editor
-	// that writes in place may not be done, and half a list would let mail through.
-	restTime = 200 * time.Millisecond
+	// An editor or a script that writes in place may not be done, and half a list
+	// would let mail through: a file must be left alone for a while before it is
+	// read. One that has become shorter, or empty, looks like one that has only
+	// been begun, and gets more time.
+	restTime        = 200 * time.Millisecond
+	restTimeShorter = time.Second
+	restTimeEmpty   = 5 * time.Second
 	// stampTime is how old a time stamp must be for it to tell two writes apart.
 	stampTime = 2 * time.Second
 )
 
 // Changed reports whether a list file is to be read again. It does so once for a
 // change: the caller reads the lists then, and keeps the old ones if that fails.
-// soon asks to be called again in a moment rather than at the usual time.
-func (w *ListWatch) Changed() (changed, soon bool) {
-	now := w.lists.states()
-	if now == w.taken {
-		if w.recent && old(now, stampTime) {
-			w.recent = false
+// soon says that a file is being written, and asks to be called again in a moment
+// rather than at the usual time.
+func (w *ListWatch) Changed() (changed, soon bool) { return w.look(w.lists.states(), time.Now()) }
+
+func (w *ListWatch) look(states [2]fileState, now time.Time) (changed, soon bool) {
+	if states == w.taken {
+		if !w.again.IsZero() && now.After(w.again) {
+			w.again = time.Time{}
 			return true, false
 		}
 		return false, false
 	}
-	for i := range now {
-		// A file of another inode was renamed into place, and is whole.
-		if now[i] != w.taken[i] && now[i].inode == w.taken[i].inode && !now[i].olderThan(restTime) {
+	if states != w.seen {
+		w.seen, w.since = states, now
+	}
+	for i := range states {
+		if now.Sub(w.since) < w.taken[i].rest(states[i], now) {
 			return false, true
 		}
 	}
-	w.take(now)
+	w.take(states, now)
 	return true, false
 }
 
-func (w *ListWatch) take(states [2]fileState) {
-	w.taken, w.recent = states, !old(states, stampTime)
+// rest is how long a file must be left alone that was in state s and is in next.
+func (s fileState) rest(next fileState, now time.Time) time.Duration {
+	renamed := next.inode != s.inode // into place, whole as a rule
+	switch {
+	case next == s, next == fileState{}, renamed && now.Sub(next.modified) > restTime:
+		return 0
+	case next.size == 0:
+		return restTimeEmpty
+	case next.size < s.size && !renamed:
+		return restTimeShorter
+	}
+	return restTime
 }
 
-func old(states [2]fileState, age time.Duration) bool {
-	return states[0].olderThan(age) && states[1].olderThan(age)
+func (w *ListWatch) take(states [2]fileState, now time.Time) {
+	w.taken, w.seen, w.again = states, states, time.Time{}
+	for _, s := range states {
+		if now.Sub(s.modified) < stampTime {
+			w.again = now.Add(stampTime)
+		}
+	}
 }
-
-func (s fileState) olderThan(age time.Duration) bool { return time.Since(s.modified) > age }

@@ -7,9 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/BurntSushi/toml"
+
+	"domain-secured/policy"
 )
 
 // maxTOML bounds the TOML file, in octets.
@@ -46,22 +51,42 @@ func Read(file string, roots RootsReader) (*Config, error) {
 		keys:    &k,
 		meta:    meta,
 		roots:   roots,
-		read:    make(map[string]readRoots),
+		read:    make(map[string]*policy.Roots),
 	}
 	return b.build()
 }
 
 // notTOML says where the text is no TOML, or a value is of the wrong kind.
-func notTOML(file string, err error) error {
+func notTOML(file string, err error) Problems {
 	var parse toml.ParseError
 	if errors.As(err, &parse) {
 		message := parse.Message
 		if parse.LastKey != "" {
-			message = fmt.Sprintf("%s: %s", parse.LastKey, message)
+			message = fmt.Sprintf("%s: %s", printableOnly(parse.LastKey), message)
 		}
 		return Problems{{file, parse.Position.Line, message}}
 	}
-	return Problems{{file, 0, strings.TrimPrefix(err.Error(), "toml: ")}}
+	text := strings.TrimPrefix(err.Error(), "toml: ")
+	// For a value of the wrong kind the library has its place only in words.
+	if m := wrongKind.FindStringSubmatch(text); m != nil {
+		line, _ := strconv.Atoi(m[1])
+		if key, err := strconv.Unquote(m[2]); err == nil {
+			return Problems{{file, line, printableOnly(key) + ": " + m[3]}}
+		}
+	}
+	return Problems{{file, 0, printableOnly(text)}}
+}
+
+var wrongKind = regexp.MustCompile(`^line (\d+) \(last key (".*")\): (?:type mismatch for \S+: )?(.*)$`)
+
+// printableOnly keeps a message on its line.
+func printableOnly(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '\uFFFD'
+	}, s)
 }
 
 func readText(name string, limit int64) (string, error) {

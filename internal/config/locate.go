@@ -74,6 +74,18 @@ func holds(text string, path []any) bool {
 	return true
 }
 
+// tableAt reports whether the text has a value of that name, and whether it is a
+// table.
+func tableAt(text, name string) (has, isTable bool) {
+	var root map[string]any
+	if _, err := toml.Decode(text, &root); err != nil {
+		return false, false
+	}
+	value, has := root[name]
+	_, isTable = value.(map[string]any)
+	return has, isTable
+}
+
 // arrayOf returns the elements of an array, of tables or of anything.
 func arrayOf(v any) []any {
 	switch v := v.(type) {

@@ -33,17 +33,30 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// maxProblems is how many are said at once: to find the line of each takes time.
+const maxProblems = 10
+
 // checker collects what is wrong in a TOML file that parses.
 type checker struct {
 	file     string
 	text     string
 	problems Problems
+	more     int // that are not said
 }
 
 // bad notes a problem with the key at path: names, and for arrays of tables the
 // index as an int.
 func (c *checker) bad(path []any, format string, args ...any) {
-	c.problems = append(c.problems, Problem{c.file, locate(c.text, path), fmt.Sprintf(format, args...)})
+	if len(c.problems) >= maxProblems {
+		c.more++
+		return
+	}
+	line := 0
+	// A setting that is inherited has no place of its own, but its table has.
+	for at := path; line == 0 && len(at) > 0; at = at[:len(at)-1] {
+		line = locate(c.text, at)
+	}
+	c.problems = append(c.problems, Problem{c.file, line, fmt.Sprintf(format, args...)})
 }
 
 func (c *checker) err() error {
@@ -51,7 +64,11 @@ func (c *checker) err() error {
 		return nil
 	}
 	slices.SortStableFunc(c.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
-	return slices.Compact(c.problems)
+	problems := slices.Compact(c.problems)
+	if c.more > 0 {
+		problems = append(problems, Problem{File: c.file, Message: fmt.Sprintf("and %d more", c.more)})
+	}
+	return problems
 }
 
 // dotted writes a path as it would stand in the file.
@@ -65,12 +82,17 @@ func dotted(path []any) string {
 		if b.Len() > 0 {
 			b.WriteByte('.')
 		}
-		if strings.ContainsAny(name, ". ") {
+		if !isBareKey(name) {
 			name = fmt.Sprintf("%q", name)
 		}
 		b.WriteString(name)
 	}
 	return b.String()
+}
+
+// isBareKey: a key that needs no quotes (TOML 1.0, "Keys").
+func isBareKey(name string) bool {
+	return name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == ""
 }
 
 // oneOf notes a problem unless value is one of those allowed.

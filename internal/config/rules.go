@@ -3,15 +3,12 @@ package config
 import (
 	"errors"
 	"net/netip"
-	"reflect"
 	"slices"
 	"sort"
 	"strings"
 
 	"domain-secured/policy"
 )
-
-var keysType = reflect.TypeFor[keys]()
 
 // maxContact keeps a reply within the 512 octets of RFC 5321 section 4.5.3.1.5.
 const maxContact = 100
@@ -23,6 +20,9 @@ func (b *builder) rules() {
 	names := make([]string, 0, len(b.keys.Partner))
 	for name := range b.keys.Partner {
 		names = append(names, name)
+	}
+	if has, isTable := tableAt(b.text, "partner"); has && !isTable {
+		b.bad([]any{"partner"}, "partner is no table: settings of a domain stand in [partner.\"example.com\"]")
 	}
 	sort.Strings(names) // problems and warnings in the same order each time
 	for _, name := range names {
@@ -39,7 +39,7 @@ func (b *builder) rules() {
 		// The decoder writes into a slice that is there: not into the defaults'.
 		k.Roots = slices.Clone(k.Roots)
 		if err := b.meta.PrimitiveDecode(b.keys.Partner[name], &k); err != nil {
-			b.bad(path, "[partner.%q]: %s", name, strings.TrimPrefix(err.Error(), "toml: "))
+			b.problems = append(b.problems, notTOML(b.file, err)...)
 			continue
 		}
 		partners[domain] = b.partner(path, domain, k, b.meta.IsDefined("partner", name, "roots"))
@@ -54,31 +54,37 @@ func (b *builder) rules() {
 // partner makes the settings of one partner, or with domain "" the defaults.
 func (b *builder) partner(at []any, domain string, k partnerKeys, ownRoots bool) *policy.Partner {
 	path := func(key string) []any { return append(slices.Clone(at), key) }
-	check := &b.checker
+	// What is inherited and wrong was said of the defaults.
+	check := func(key string) *checker {
+		if domain == "" || b.isSet(path(key)) {
+			return &b.checker
+		}
+		return new(checker)
+	}
 	p := &policy.Partner{
 		Domain:        domain,
-		Mode:          oneOf(check, path("mode"), k.Mode, policy.ModeOff, policy.ModeTesting, policy.ModeEnforce),
-		NameMatch:     oneOf(check, path("name_match"), k.NameMatch, policy.NameMatchExchange, policy.NameMatchStrict),
-		Evidence:      oneOf(check, path("evidence"), k.Evidence, policy.EvidenceCertificate, policy.EvidenceMTA),
-		Trust:         oneOf(check, path("trust"), k.Trust, policy.TrustChain, policy.TrustPins),
-		Usage:         oneOf(check, path("usage"), k.Usage, policy.UsageClient, policy.UsageClientOrServer, policy.UsageAny),
-		MinTLS:        policy.ParseTLSVersion(oneOf(check, path("min_tls"), k.MinTLS, "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")),
+		Mode:          oneOf(check("mode"), path("mode"), k.Mode, policy.ModeOff, policy.ModeTesting, policy.ModeEnforce),
+		NameMatch:     oneOf(check("name_match"), path("name_match"), k.NameMatch, policy.NameMatchExchange, policy.NameMatchStrict),
+		Evidence:      oneOf(check("evidence"), path("evidence"), k.Evidence, policy.EvidenceCertificate, policy.EvidenceMTA),
+		Trust:         oneOf(check("trust"), path("trust"), k.Trust, policy.TrustChain, policy.TrustPins),
+		Usage:         oneOf(check("usage"), path("usage"), k.Usage, policy.UsageClient, policy.UsageClientOrServer, policy.UsageAny),
+		MinTLS:        policy.ParseTLSVersion(oneOf(check("min_tls"), path("min_tls"), k.MinTLS, "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")),
 		MinBits:       k.MinBits,
-		Revocation:    oneOf(check, path("revocation"), k.Revocation, policy.RevocationRequire, policy.RevocationIfAvailable, policy.RevocationOff),
-		OnFailure:     oneOf(check, path("on_failure"), k.OnFailure, policy.OnFailureTempfail, policy.OnFailureReject),
-		EscalateAfter: b.duration(path("escalate_after"), k.EscalateAfter),
-		FromAlignment: oneOf(check, path("from_alignment"), k.FromAlignment, policy.FromAlignmentOff, policy.FromAlignmentStamp, policy.FromAlignmentEnforce),
-		SendVerify:    oneOf(check, path("send_verify"), k.SendVerify, policy.SendVerifyDefault, policy.SendVerifyNames, policy.SendVerifyVetted, policy.SendVerifyPins),
+		Revocation:    oneOf(check("revocation"), path("revocation"), k.Revocation, policy.RevocationRequire, policy.RevocationIfAvailable, policy.RevocationOff),
+		OnFailure:     oneOf(check("on_failure"), path("on_failure"), k.OnFailure, policy.OnFailureTempfail, policy.OnFailureReject),
+		EscalateAfter: check("escalate_after").duration(path("escalate_after"), k.EscalateAfter),
+		FromAlignment: oneOf(check("from_alignment"), path("from_alignment"), k.FromAlignment, policy.FromAlignmentOff, policy.FromAlignmentStamp, policy.FromAlignmentEnforce),
+		SendVerify:    oneOf(check("send_verify"), path("send_verify"), k.SendVerify, policy.SendVerifyDefault, policy.SendVerifyNames, policy.SendVerifyVetted, policy.SendVerifyPins),
 		Contact:       k.Contact,
 		Subdomains:    k.Subdomains,
 		DANE:          k.DANE,
 		MTAIssuer:     k.MTAIssuer,
 	}
 	if k.MinBits < 0 || k.MinBits > 1024 {
-		b.bad(path("min_bits"), "%s = %d is not a number of key bits", dotted(path("min_bits")), k.MinBits)
+		check("min_bits").bad(path("min_bits"), "%s = %d is not a number of key bits", dotted(path("min_bits")), k.MinBits)
 	}
 	if !printable(k.Contact) || len(k.Contact) > maxContact {
-		b.bad(path("contact"), "%s: only printable ASCII can go into a reply, and at most %d characters", dotted(path("contact")), maxContact)
+		check("contact").bad(path("contact"), "%s: only printable ASCII can go into a reply, and at most %d characters", dotted(path("contact")), maxContact)
 	}
 	p.Pins = b.pins(path("pins"), k.Pins)
 	p.Names = b.names(path("names"), k.Names)
@@ -89,6 +95,15 @@ func (b *builder) partner(at []any, domain string, k partnerKeys, ownRoots bool)
 	b.contradictions(path, p, ownRoots)
 	p.Roots = b.rootsFor(path("roots"), k.Roots, p)
 	return p
+}
+
+// isSet reports whether the file has a value at path, names all.
+func (b *builder) isSet(path []any) bool {
+	key := make([]string, len(path))
+	for i := range path {
+		key[i] = path[i].(string)
+	}
+	return b.meta.IsDefined(key...)
 }
 
 // contradictions notes settings that cannot hold together.
@@ -173,19 +188,11 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	return prefix.Masked(), err
 }
 
-// readRoots is what reading roots came to, remembered for partners with the same.
-type readRoots struct {
-	roots *policy.Roots
-	err   error
-}
-
+// rootsFor reads a partner's roots; those of partners with the same ones are read,
+// and complained of, once.
 func (b *builder) rootsFor(path []any, names []string, p *policy.Partner) *policy.Roots {
 	if p.Trust == policy.TrustPins || p.Evidence == policy.EvidenceMTA {
 		return nil // no chain is built
-	}
-	if len(names) == 0 {
-		b.bad(path, `%s is empty: nothing could ever be trusted (pins alone: trust = "pins")`, dotted(path))
-		return nil
 	}
 	absolute := make([]string, len(names))
 	for i, name := range names {
@@ -195,19 +202,24 @@ func (b *builder) rootsFor(path []any, names []string, p *policy.Partner) *polic
 		}
 	}
 	key := strings.Join(absolute, "\x00")
-	r, known := b.read[key]
-	if !known {
-		var warning string
-		r.roots, warning, r.err = b.roots(absolute)
-		if warning != "" {
-			b.warn("%s", warning)
-		}
-		b.read[key] = r
+	roots, known := b.read[key]
+	if known {
+		return roots
 	}
-	if r.err != nil {
-		b.bad(path, "%s: %v", dotted(path), r.err)
+	if len(names) == 0 {
+		b.bad(path, `%s is empty: nothing could ever be trusted (pins alone: trust = "pins")`, dotted(path))
+		b.read[key] = nil
+		return nil
 	}
-	return r.roots
+	roots, warning, err := b.roots(absolute)
+	if err != nil {
+		b.bad(path, "%s: %v", dotted(path), err)
+	}
+	if warning != "" {
+		b.warn("%s", warning)
+	}
+	b.read[key] = roots
+	return roots
 }
 
 func printable(s string) bool {

@@ -49,10 +49,12 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
+var keysType = reflect.TypeFor[keys]()
+
 // knownBeside returns the names that could stand where the last name of an
 // unknown key stands.
 func knownBeside(key toml.Key) []string {
-	t := reflect.TypeFor[keys]()
+	t := keysType
 	for _, name := range key[:len(key)-1] {
 		for t.Kind() == reflect.Slice {
 			t = t.Elem()
