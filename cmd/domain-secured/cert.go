@@ -96,8 +96,9 @@ func certImport(c *call, domain string) error {
 	for _, certificate := range imports {
 		certificate.Source, certificate.Added, certificate.Domain = trust.SourceImport, now, domain
 		word := "imported"
-		if store.Get(certificate.Fingerprint) != nil {
+		if stored := store.Get(certificate.Fingerprint); stored != nil {
 			word = "already stored, imported anew"
+			certificate.Keep(stored)
 		}
 		if err := store.Write(certificate); err != nil {
 			return inputError(err)
@@ -173,7 +174,7 @@ func certList(c *call, asJSON bool) error {
 	return w.Flush()
 }
 
-// find returns the one stored certificate whose fingerprint begins so.
+// findStored returns the one stored certificate whose fingerprint begins so.
 func findStored(store *trust.Store, prefix string) (*trust.Certificate, error) {
 	digits := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(prefix, "sha256:"), ":", ""))
 	if len(digits) < 8 || strings.Trim(digits, "0123456789abcdef") != "" {
@@ -205,10 +206,16 @@ func certForget(c *call) error {
 	var doomed []*trust.Certificate
 	for _, arg := range c.args {
 		certificate, err := findStored(store, arg)
+		if whole, wrong := policy.ParseHash(arg); err != nil && wrong == nil && store.Has(trust.Fingerprint(whole)) {
+			// Its file cannot be used, but it can be removed.
+			certificate, err = &trust.Certificate{Fingerprint: trust.Fingerprint(whole)}, nil
+		}
 		if err != nil {
 			return err
 		}
-		doomed = append(doomed, certificate)
+		if !slices.Contains(doomed, certificate) {
+			doomed = append(doomed, certificate)
+		}
 	}
 	for _, certificate := range doomed {
 		if err := store.Remove(certificate.Fingerprint); err != nil {

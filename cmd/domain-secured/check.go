@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"strings"
 	"time"
 
 	"domain-secured/internal/config"
@@ -71,16 +72,18 @@ func check(c *call, postfix optional, asJSON bool) error {
 		return err
 	}
 	store := trust.NewStore(storeDir(cfg))
-	if _, err := store.Refresh(); err != nil {
-		return exitf(exitConfiguration, "%w", err)
-	}
 	result := checked{
 		Config:   cfg.File,
 		Receive:  cfg.Snapshot.Receive.Len(),
 		Send:     cfg.Snapshot.Send.Len(),
-		Stored:   len(store.All()),
 		Warnings: append([]string{}, cfg.Warnings...),
 	}
+	if _, err := store.Refresh(); err != nil { // the daemon runs on with the others
+		for line := range strings.Lines(err.Error()) {
+			result.Warnings = append(result.Warnings, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	result.Stored = len(store.All())
 	code := exitOK
 	if postfix.set {
 		if result.Postfix, err = checkPostfix(c.ctx, cfg, postfix.value); err != nil {

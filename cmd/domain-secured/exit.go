@@ -68,8 +68,8 @@ func exitCode(err error) int {
 		return exitPermission
 	case errors.As(err, &problems):
 		return exitConfiguration
-	case errors.Is(err, config.ErrLocked):
-		return exitNotNow
+	case errors.Is(err, fs.ErrNotExist): // what the configuration names, or itself
+		return exitConfiguration
 	}
-	return exitConfiguration
+	return exitNotNow
 }

@@ -29,13 +29,27 @@ func listen(d config.Door) (net.Listener, error) {
 		return nil, err
 	}
 	l.SetUnlinkOnClose(false)
-	err = errors.Join(os.Chown(tmp, -1, d.Group), os.Chmod(tmp, os.FileMode(d.Mode)), os.Rename(tmp, path))
+	made, err := place(tmp, d)
 	if err != nil {
 		l.Close()
 		os.Remove(tmp)
 		return nil, err
 	}
-	return unixListener{l, path}, nil
+	return unixListener{l, path, made}, nil
+}
+
+// place gives the socket its group and mode, and then its path.
+func place(tmp string, d config.Door) (os.FileInfo, error) {
+	if err := os.Chown(tmp, -1, d.Group); err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(tmp, os.FileMode(d.Mode)); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(tmp, d.Listen.Address); err != nil {
+		return nil, err
+	}
+	return os.Stat(d.Listen.Address)
 }
 
 // makeWay checks that what is at path, if anything, is a socket that nobody
@@ -57,15 +71,19 @@ func makeWay(path string) error {
 	return nil
 }
 
-// unixListener removes its socket when it is closed.
+// unixListener removes its socket when it is closed, unless another has taken
+// its place.
 type unixListener struct {
 	*net.UnixListener
 	path string
+	made os.FileInfo
 }
 
 func (l unixListener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
 
 func (l unixListener) Close() error {
-	os.Remove(l.path)
+	if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, l.made) {
+		os.Remove(l.path)
+	}
 	return l.UnixListener.Close()
 }

@@ -28,8 +28,8 @@ type reloader struct {
 	store  *trust.Store
 	log    *slog.Logger
 
-	// What the log was last told is wrong, "" for nothing: a file that is new is
-	// looked at twice, and its mistake is said once.
+	reread bool // SIGHUP came
+	// What the log was last told is wrong, "" for nothing: it is said once.
 	wrongStore, wrongLists string
 }
 
@@ -44,50 +44,63 @@ func (r *reloader) run(ctx context.Context, hangups <-chan os.Signal, failed <-c
 		case err := <-failed:
 			return fmt.Errorf("the policy door failed: %w", err)
 		case <-hangups:
-			r.reload()
+			r.reread = true
 		case <-timer.C:
-			wait := lookTime
-			if r.look() {
-				wait = soonTime
-			}
-			timer.Reset(wait)
 		}
+		wait := lookTime
+		if r.look() {
+			wait = soonTime
+		}
+		timer.Reset(wait)
 	}
 }
 
-// look takes changes of lists and store. It returns true to be called again soon.
+// look takes changes of lists and store, and rereads the configuration if that
+// was asked for. It returns true to be called again soon.
 func (r *reloader) look() (soon bool) {
-	certificates, err := r.store.Refresh()
-	if err != nil && err.Error() != r.wrongStore {
-		r.wrongStore = err.Error()
-		r.log.Error("some stored certificates cannot be used", "error", err)
-	}
-	if certificates > 0 {
-		if err == nil {
-			r.wrongStore = ""
-		}
-		r.log.Info("certificates changed", "changed", certificates, "certificates", len(r.store.All()))
-	}
+	r.lookAtStore()
 	changed, soon := r.watch.Changed()
-	if !changed {
-		return soon
+	switch {
+	case soon: // a list is being written: neither it nor what names it is read now
+	case r.reread:
+		r.reread = false
+		r.reload()
+	case changed:
+		r.readLists()
 	}
+	return soon
+}
+
+func (r *reloader) lookAtStore() {
+	changed, err := r.store.Refresh()
+	wrong := ""
+	if err != nil {
+		if wrong = err.Error(); wrong != r.wrongStore {
+			r.log.Error("some stored certificates cannot be used", "error", err)
+		}
+	}
+	r.wrongStore = wrong
+	if changed > 0 {
+		r.log.Info("certificates changed", "changed", changed, "certificates", len(r.store.All()))
+	}
+}
+
+func (r *reloader) readLists() {
 	next, err := r.config.WithLists()
 	if err != nil {
 		if err.Error() != r.wrongLists {
 			r.wrongLists = err.Error()
 			r.complain("a list changed and cannot be used: the lists read before stay", err)
 		}
-		return false
+		return
 	}
 	r.wrongLists = ""
 	was := r.config.Snapshot
 	r.use(next)
 	if next.Snapshot.Receive.Equal(was.Receive) && next.Snapshot.Send.Equal(was.Send) {
-		return false // a comment, or a second look at a file that was new
+		return // a comment, or a second look at a file that was new
 	}
 	r.log.Info("lists read", "receive", next.Snapshot.Receive.Len(), "send", next.Snapshot.Send.Len())
-	return false
 }
 
 // reload rereads the configuration.
@@ -101,7 +114,7 @@ func (r *reloader) reload() {
 		r.log.Warn(key + " has changed: that takes a restart, until then the old value holds")
 	}
 	r.use(next)
-	r.watch = next.Watch()
+	r.watch, r.wrongLists = next.Watch(), ""
 	for _, warning := range next.Warnings {
 		r.log.Warn(warning)
 	}

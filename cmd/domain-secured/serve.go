@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -42,13 +43,9 @@ stay. SIGTERM and SIGINT end it, after the requests in hand.`,
 			if err := l.UnmarshalText([]byte(*level)); err != nil {
 				return usagef("serve: %q is not a log level: debug, info, warn or error", *level)
 			}
-			cfg, err := config.Load(c.config, gate.ReadRoots)
-			if err != nil {
-				return err
-			}
 			logger, log := ops.NewLog(c.err, f, l)
 			defer log.Close()
-			return serve(c.ctx, cfg, logger)
+			return serve(c.ctx, c.config, logger)
 		}
 	},
 }
@@ -57,33 +54,41 @@ stay. SIGTERM and SIGINT end it, after the requests in hand.`,
 const shutdownTime = 6 * time.Second
 
 // serve runs the daemon until a signal or an error ends it.
-func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
-	// Signals are taken before the log says "ready": who reads that may send one.
+func serve(ctx context.Context, file string, log *slog.Logger) error {
+	// Signals are taken from the start: loading a large list takes a while.
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer stop()
+	// A log that nobody reads any more is no reason to die (os/signal, "SIGPIPE").
+	signal.Ignore(syscall.SIGPIPE)
 
+	cfg, err := config.Load(file, gate.ReadRoots)
+	if err != nil {
+		return err
+	}
 	if cfg.Policy.Listen.IsZero() {
 		return exitf(exitConfiguration, "%s: policy.listen is \"\": there is no door to serve", cfg.File)
-	}
-	store := trust.NewStore(storeDir(cfg))
-	if _, err := store.Refresh(); err != nil {
-		log.Error("some stored certificates cannot be used", "error", err)
 	}
 	for _, warning := range cfg.Warnings {
 		log.Warn(warning)
 	}
+	store := trust.NewStore(storeDir(cfg))
 	g := gate.New(cfg.Snapshot, store, time.Now, log)
+	r := &reloader{config: cfg, watch: cfg.Watch(), gate: g, store: store, log: log}
+	r.lookAtStore()
 	listener, err := listen(cfg.Policy)
 	if err != nil {
-		return exitf(exitConfiguration, "policy.listen = %q: %w", cfg.Policy.Listen, err)
+		code := exitConfiguration
+		if errors.Is(err, fs.ErrPermission) {
+			code = exitPermission
+		}
+		return exitf(code, "policy.listen = %q: %w", cfg.Policy.Listen, err)
 	}
 	door := delegation.NewServer(g, log)
 	failed := make(chan error, 1)
 	go func() { failed <- door.Serve(listener) }()
-	r := &reloader{config: cfg, watch: cfg.Watch(), gate: g, store: store, log: log}
 	log.Info("ready", "version", version, "policy", listener.Addr().String(),
 		"receive", cfg.Snapshot.Receive.Len(), "send", cfg.Snapshot.Send.Len(), "certificates", len(store.All()))
 
