@@ -169,7 +169,7 @@ func certList(c *call, asJSON bool) error {
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	for _, certificate := range all {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", hex.EncodeToString(certificate.Fingerprint[:8]),
-			cmp.Or(certificate.Domain, "-"), certificate.Source, describe(certificate, time.Now()))
+			harmless(cmp.Or(certificate.Domain, "-")), harmless(certificate.Source), describe(certificate, time.Now()))
 	}
 	return w.Flush()
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -30,11 +31,12 @@ func Read(data []byte) ([]*Certificate, error) {
 	var leaves []*Certificate
 	var cas []*x509.Certificate
 	for _, c := range parsed {
-		if c.IsCA {
+		switch {
+		case !c.IsCA:
+			leaves = append(leaves, of(c))
+		case !slices.ContainsFunc(cas, c.Equal):
 			cas = append(cas, c)
-			continue
 		}
-		leaves = append(leaves, of(c))
 	}
 	if len(leaves) == 0 {
 		for _, ca := range cas {
@@ -54,6 +56,7 @@ func of(c *x509.Certificate) *Certificate {
 
 // parse reads every certificate in PEM, or one in DER.
 func parse(data []byte) ([]*x509.Certificate, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // as some editors begin a file
 	if len(data) == 0 {
 		return nil, errors.New("it is empty")
 	}

@@ -317,3 +317,14 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestReadByteOrderMark: as Windows' Notepad saves it.
+func TestReadByteOrderMark(t *testing.T) {
+	c, err := pki.SelfSigned(pki.LeafOptions{DNSNames: []string{"woodgrovebank.com"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if read, err := Read(append([]byte("\ufeff"), c.PEM()...)); err != nil || len(read) != 1 {
+		t.Errorf("%d certificates, %v", len(read), err)
+	}
+}
