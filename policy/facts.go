@@ -1,6 +1,9 @@
 package policy
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
 // Facts are what a mail server told about one transaction: the doors fill them
 // in, and judge nothing.
@@ -23,6 +26,17 @@ type Facts struct {
 	Bits       int // of the session's key
 
 	Certificate Reported
+}
+
+// Clone returns facts that share no memory with what f was read from.
+func (f Facts) Clone() Facts {
+	for _, s := range []*string{
+		&f.QueueID, &f.Instance, &f.Sender, &f.MailAddr, &f.Listener, &f.TLSVersion, &f.Cipher,
+		&f.Certificate.CN, &f.Certificate.IssuerCN, &f.Certificate.Complaint,
+	} {
+		*s = strings.Clone(*s)
+	}
+	return f
 }
 
 // Reported is what a mail server says of the client's certificate.

@@ -8,8 +8,8 @@ import (
 // Judge is what a door for incoming mail asks.
 type Judge interface {
 	// Envelope judges a transaction by what is known before its content: at DATA,
-	// or whenever the door is asked. It always answers, within 4.5 seconds, and
-	// does not keep the facts.
+	// or whenever the door is asked. It always answers, within 4.5 seconds. It may
+	// remember the strings of the facts for a while, but not the facts themselves.
 	Envelope(*Facts) Verdict
 }
 

@@ -26,25 +26,18 @@ func (g *Gate) remember(f *policy.Facts, v *policy.Verdict, now time.Time) {
 	if f.QueueID == "" || v.Action == policy.ActionTempfail || v.Action == policy.ActionReject {
 		return
 	}
-	if _, known := g.records.get(f.QueueID, now); known {
-		return // the first record wins
-	}
 	r := record{*f, *v}
-	// The facts are parts of a request, which would stay in memory as a whole.
-	for _, s := range []*string{
-		&r.facts.QueueID, &r.facts.Instance, &r.facts.Sender, &r.facts.MailAddr, &r.facts.Listener, &r.facts.TLSVersion,
-		&r.facts.Cipher, &r.facts.Certificate.CN, &r.facts.Certificate.IssuerCN, &r.verdict.Domain,
-	} {
-		*s = strings.Clone(clip(*s))
+	if len(f.Sender) > len(clip(f.Sender)) { // no address is so long
+		r.facts.Sender, r.verdict.Domain = strings.Clone(clip(f.Sender)), strings.Clone(clip(v.Domain))
 	}
-	g.records.keep(r.facts.QueueID, r, now)
+	g.records.keep(f.QueueID, r, now)
 }
 
 // Recall returns what was decided about the message with this queue id that came
 // from this client. A record for another client is of another message, and is
 // not returned.
 func (g *Gate) Recall(queueID string, client netip.AddrPort) (policy.Facts, policy.Verdict, bool) {
-	r, known := g.records.get(clip(queueID), g.clock())
+	r, known := g.records.get(queueID, g.clock())
 	if !known || r.facts.Client != client {
 		return policy.Facts{}, policy.Verdict{}, false
 	}

@@ -84,6 +84,9 @@ func (c *conn) answerAll() error {
 		if c.facts, text, wrong = parseRequest(text); wrong != nil {
 			break
 		}
+		if whole > bufferSize {
+			c.facts = c.facts.Clone() // what is remembered of them keeps no large request
+		}
 		verdict := c.server.judge.Envelope(&c.facts)
 		c.out = appendAnswer(c.out, &verdict)
 	}
