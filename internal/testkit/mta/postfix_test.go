@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -156,4 +157,35 @@ func TestPortClash(t *testing.T) {
 	if tries != 2 {
 		t.Errorf("%d tries", tries)
 	}
+}
+
+// TestSettingsAppearWhole reads a file that is written again and again.
+func TestSettingsAppearWhole(t *testing.T) {
+	t.Parallel()
+	name, text := filepath.Join(t.TempDir(), "main.cf"), strings.Repeat("parameter = value\n", 1000)
+	if err := writeOld(name, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var reading sync.WaitGroup
+	written := make(chan struct{})
+	reading.Go(func() {
+		for {
+			if got, err := os.ReadFile(name); err != nil || string(got) != text {
+				t.Errorf("read %d of %d octets, %v", len(got), len(text), err)
+				return
+			}
+			select {
+			case <-written:
+				return
+			default:
+			}
+		}
+	})
+	for range 200 {
+		if err := writeOld(name, text, 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+	close(written)
+	reading.Wait()
 }

@@ -131,11 +131,16 @@ func defaults(dir string, o PostfixOptions) (*settings, error) {
 }
 
 // writeOld writes a file that looks five seconds old: a configuration file younger than about a second is
-// "hot" to Postfix, which then waits and reads it again, in every one of its programs.
+// "hot" to Postfix, which then waits and reads it again, in every one of its programs. The file appears whole: a
+// program that starts meanwhile would take defaults for what is missing, the system's queue folder for instance.
 func writeOld(path, text string, mode os.FileMode) error {
-	err := os.WriteFile(path, []byte(text), mode)
+	fresh := path + ".new"
 	old := time.Now().Add(-5 * time.Second)
-	if err = errors.Join(err, os.Chtimes(path, old, old)); err != nil {
+	err := errors.Join(os.WriteFile(fresh, []byte(text), mode), os.Chtimes(fresh, old, old))
+	if err == nil {
+		err = os.Rename(fresh, path)
+	}
+	if err != nil {
 		return fmt.Errorf("write Postfix's configuration: %w", err)
 	}
 	return nil
