@@ -145,22 +145,25 @@ func ParseHash(s string) (Hash, error) {
 	if len(s) > 2 && s[2] == ':' {
 		step = 3
 	}
-	var h Hash
 	octets := (len(s) + step - 2) / step
-	bad := s == "" || octets*step-(step-2) != len(s)
+	if s == "" || octets*step-(step-2) != len(s) {
+		return Hash{}, fmt.Errorf("%.100q is not a fingerprint in hexadecimal", s)
+	}
+	var h Hash
+	var digits, between byte // what is wrong with any of them
 	for i := range octets {
-		if bad {
-			break
+		at := i * step
+		high, low := hexDigits[s[at]], hexDigits[s[at+1]]
+		digits |= high | low
+		if step == 3 && at+2 < len(s) {
+			between |= s[at+2] ^ ':'
 		}
-		digits := s[i*step:]
-		high, low := hexDigits[digits[0]], hexDigits[digits[1]]
-		bad = high|low > 0xf || step == 3 && i+1 < octets && digits[2] != ':'
 		if i < len(h) {
 			h[i] = high<<4 | low
 		}
 	}
 	switch {
-	case bad:
+	case digits > 0xf || between != 0:
 		return Hash{}, fmt.Errorf("%.100q is not a fingerprint in hexadecimal", s)
 	case octets != len(h):
 		return Hash{}, fmt.Errorf("%.100q has %d octets and is %w, which has %d", s, octets, ErrNotSHA256, len(h))

@@ -263,12 +263,13 @@ func TestMemoryIsBounded(t *testing.T) {
 	m := newMemory[int, int](100, time.Minute)
 	now := time.Unix(0, 0)
 	for i := range 1000 {
-		if kept := m.keep(i, i, now); kept != (i < 100) {
-			t.Fatalf("value %d kept: %v", i, kept)
+		m.keep(i, i, now)
+		if earlier, known := m.keep(i, -1, now); known != (i < 100) || known && earlier != i {
+			t.Fatalf("value %d known: %v, as %d", i, known, earlier)
 		}
 	}
 	now = now.Add(time.Minute + 1)
-	if !m.keep(1000, 1, now) || len(m.values) != 1 || len(m.order) != 1 {
+	if _, known := m.keep(1000, 1, now); known || len(m.values) != 1 || len(m.order) != 1 {
 		t.Errorf("after their time %d values, %d due", len(m.values), len(m.order))
 	}
 }

@@ -25,18 +25,18 @@ func newMemory[K comparable, V any](limit int, keepFor time.Duration) *memory[K,
 	return &memory[K, V]{limit: limit, keepFor: keepFor, values: make(map[K]V)}
 }
 
-// keep remembers v, unless there is a value for the key or no room. It reports
-// whether it did.
-func (m *memory[K, V]) keep(key K, v V, now time.Time) bool {
+// keep remembers v if there is room and no value for the key, which is returned
+// otherwise.
+func (m *memory[K, V]) keep(key K, v V, now time.Time) (earlier V, known bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.expire(now)
-	if _, known := m.values[key]; known || len(m.values) >= m.limit {
-		return false
+	if earlier, known = m.values[key]; known || len(m.values) >= m.limit {
+		return earlier, known
 	}
 	m.values[key] = v
 	m.order = append(m.order, due[K]{key, now.Add(m.keepFor)})
-	return true
+	return earlier, false
 }
 
 func (m *memory[K, V]) get(key K, now time.Time) (V, bool) {

@@ -30,12 +30,8 @@ func (g *Gate) alreadyReported(f *policy.Facts, v *policy.Verdict, now time.Time
 		return false
 	}
 	said := report{v.Entry, v.Result, v.Reason, v.Action, f.Client}
-	instance := clip(f.Instance)
-	if g.reported.keep(strings.Clone(instance), said, now) {
-		return false
-	}
-	known, _ := g.reported.get(instance, now)
-	return known == said
+	earlier, known := g.reported.keep(strings.Clone(clip(f.Instance)), said, now)
+	return known && earlier == said
 }
 
 // verdictLog writes the one line that a verdict on listed mail is. What is the
@@ -50,7 +46,7 @@ type verdictLog struct {
 
 // verdictLine is what verdicts have in common.
 type verdictLine struct {
-	domain, entry       string
+	domain, entry, tls  string
 	result              policy.Result
 	reason              policy.Reason
 	action              policy.Action
@@ -81,22 +77,19 @@ func (l *verdictLog) write(f *policy.Facts, v *policy.Verdict, escalated bool, n
 	if f.Client.IsValid() {
 		r.AddAttrs(slog.String("client", f.Client.String()))
 	}
-	if f.TLSVersion != "" {
-		r.AddAttrs(slog.String("tls", clip(f.TLSVersion)))
-	}
 	if !v.Fingerprint.IsZero() {
 		r.AddAttrs(slog.String("fingerprint", v.Fingerprint.String()))
 	}
 	if v.Detail != "" {
 		r.AddAttrs(slog.String("detail", clip(v.Detail)))
 	}
-	_ = l.handler(v, escalated).Handle(context.Background(), r) // the log's own trouble
+	_ = l.handler(f, v, escalated).Handle(context.Background(), r) // the log's own trouble
 }
 
 // handler returns the handler for a line like this one.
-func (l *verdictLog) handler(v *policy.Verdict, escalated bool) slog.Handler {
+func (l *verdictLog) handler(f *policy.Facts, v *policy.Verdict, escalated bool) slog.Handler {
 	line := verdictLine{
-		clip(v.Domain), v.Entry, v.Result, v.Reason, v.Action, sentReply(v), v.Auth, v.MatchedName, v.Connector,
+		clip(v.Domain), v.Entry, clip(f.TLSVersion), v.Result, v.Reason, v.Action, sentReply(v), v.Auth, v.MatchedName, v.Connector,
 		v.Mode, v.Revocation, escalated, v.Listed,
 	}
 	l.mu.RLock()
@@ -111,7 +104,7 @@ func (l *verdictLog) handler(v *policy.Verdict, escalated bool) slog.Handler {
 	if len(l.lines) >= maxLines {
 		clear(l.lines)
 	}
-	line.domain, line.entry = strings.Clone(line.domain), strings.Clone(line.entry)
+	line.domain, line.entry, line.tls = strings.Clone(line.domain), strings.Clone(line.entry), strings.Clone(line.tls)
 	l.lines[line] = h
 	return h
 }
@@ -130,7 +123,7 @@ func (l *verdictLine) attrs() []slog.Attr {
 		slog.String("mode", string(l.mode)),
 	}
 	for _, optional := range []struct{ key, value string }{
-		{"entry", l.entry}, {"revocation", string(l.revocation)}, {"connector", l.connector},
+		{"entry", l.entry}, {"tls", l.tls}, {"revocation", string(l.revocation)}, {"connector", l.connector},
 	} {
 		if optional.value != "" && optional.value != l.domain {
 			attrs = append(attrs, slog.String(optional.key, optional.value))

@@ -74,7 +74,7 @@ var (
 	errNoValue  = errors.New("a line is not name=value")
 	errRequest  = errors.New(`request is not "smtpd_access_policy"`)
 	errRepeated = errors.New("an attribute is there twice, with different values")
-	errNUL      = errors.New("an attribute holds a NUL")
+	errNUL      = errors.New("there is a NUL in it")
 	errSender   = errors.New("there is no sender attribute")
 )
 
@@ -91,6 +91,9 @@ func (a *attributes) sent(attr int) bool { return a.seen&(1<<attr) != 0 }
 // empty line, which must be there. It returns what comes behind it. The facts
 // share the memory of text.
 func parseRequest(text string) (f policy.Facts, rest string, err error) {
+	if strings.IndexByte(text, 0) >= 0 {
+		return f, "", errNUL
+	}
 	var a attributes
 	for {
 		end := strings.IndexByte(text, '\n')
@@ -113,9 +116,6 @@ func parseRequest(text string) (f policy.Facts, rest string, err error) {
 		value := line[equals+1:]
 		if a.sent(attr) && a.values[attr] != value {
 			return f, "", fmt.Errorf("%w: %s", errRepeated, line[:equals])
-		}
-		if strings.IndexByte(value, 0) >= 0 {
-			return f, "", fmt.Errorf("%w: %s", errNUL, line[:equals])
 		}
 		a.values[attr] = value
 		a.seen |= 1 << attr
