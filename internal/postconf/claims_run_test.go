@@ -16,9 +16,7 @@ import (
 // of all findings into master.cf, starts again, and looks whether all is well.
 func TestClaims(t *testing.T) {
 	needPostconf(t)
-	if os.Getuid() != 0 {
-		t.Skip("starting a Postfix needs root")
-	}
+	needRoot(t)
 	in := newInstance(t)
 	root := filepath.Dir(in.dir)
 	type target struct{ address, port string }

@@ -189,6 +189,9 @@ func TestReadRefusesKeys(t *testing.T) {
 // TestReadOpenSSL reads what openssl writes.
 func TestReadOpenSSL(t *testing.T) {
 	if _, err := exec.LookPath("openssl"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
 		t.Skip(err)
 	}
 	w := newWorld(t)
