@@ -11,6 +11,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"math/big"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
