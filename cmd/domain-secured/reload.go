@@ -28,7 +28,7 @@ type reloader struct {
 	store  *trust.Store
 	log    *slog.Logger
 
-	reread bool // SIGHUP came
+	reread bool // the configuration is to be read again
 	// What the log was last told is wrong, "" for nothing: it is said once.
 	wrongStore, wrongLists string
 }
@@ -47,9 +47,19 @@ func (r *reloader) run(ctx context.Context, hangups <-chan os.Signal, failed <-c
 			r.reread = true
 		case <-timer.C:
 		}
+		// A disk that hangs holds up a look, but not the end.
+		looked := make(chan bool, 1)
+		go func() { looked <- r.look() }()
 		wait := lookTime
-		if r.look() {
-			wait = soonTime
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return fmt.Errorf("the policy door failed: %w", err)
+		case soon := <-looked:
+			if soon {
+				wait = soonTime
+			}
 		}
 		timer.Reset(wait)
 	}
