@@ -506,3 +506,20 @@ func TestInternalFailure(t *testing.T) {
 		t.Errorf("unlisted: action %s, reply %q", v.Action, v.Reply)
 	}
 }
+
+// TestVetNothing: without a certificate there is nothing that could be good.
+func TestVetNothing(t *testing.T) {
+	s := newScene()
+	for what, change := range map[string]func(){
+		"no certificate":             func() {},
+		"none, and the MTA is asked": func() { s.mta(Reported{Presence: PresenceNo}) },
+	} {
+		change()
+		for _, every := range []bool{false, true} {
+			v := Vet(t.Context(), s.evidence, s.partner, "woodgrovebank.com", nil, &s.facts.Certificate, now, every)
+			if v.Reason == None || v.Auth != "" {
+				t.Errorf("%s: reason %q, auth %q", what, v.Reason, v.Auth)
+			}
+		}
+	}
+}

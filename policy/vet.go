@@ -43,6 +43,10 @@ type Vetted struct {
 func Vet(ctx context.Context, e Evidence, p *Partner, domain string, c *Certificate, reported *Reported, at time.Time, every bool) Vetted {
 	v := vetting{ctx: ctx, evidence: e, partner: p, domain: domain, certificate: c, reported: reported, at: at}
 	r := run(vetTable[:], &v, every)
+	// Where no row failed because none could be asked, nothing is proven.
+	if r.found.outcome == OutcomeOK && v.matched == "" {
+		r.found = fail(InternalError, "no name was matched")
+	}
 	vetted := Vetted{Reason: r.found.reason, Detail: r.found.detail, Rows: r.rows}
 	if r.found.outcome == OutcomeOK {
 		vetted.MatchedName, vetted.Auth, vetted.Revocation = v.matched, v.auth(), v.source
