@@ -13,9 +13,10 @@ type Judge interface {
 	Envelope(*Facts) Verdict
 }
 
-// Judge decides about one transaction at the given time.
-func (s *Snapshot) Judge(ctx context.Context, f *Facts, e Evidence, at time.Time) Verdict {
-	v, _ := s.judge(ctx, f, e, at, false)
+// Judge decides about one transaction at the given time. sender is what
+// [Snapshot.Sender] found of it.
+func (s *Snapshot) Judge(ctx context.Context, f *Facts, sender *Sender, e Evidence, at time.Time) Verdict {
+	v, _ := s.judge(ctx, f, sender, e, at, false)
 	return v
 }
 
@@ -30,11 +31,12 @@ type Explanation struct {
 // for every listed domain that the sender may mean: it goes on after the first
 // row that fails.
 func (s *Snapshot) Explain(ctx context.Context, f *Facts, e Evidence, at time.Time) (Verdict, []Explanation) {
-	return s.judge(ctx, f, e, at, true)
+	sender := s.Sender(f)
+	return s.judge(ctx, f, &sender, e, at, true)
 }
 
-func (s *Snapshot) judge(ctx context.Context, f *Facts, e Evidence, at time.Time, every bool) (Verdict, []Explanation) {
-	readings := senderReadings(f)
+func (s *Snapshot) judge(ctx context.Context, f *Facts, sender *Sender, e Evidence, at time.Time, every bool) (Verdict, []Explanation) {
+	readings := &sender.readings
 	verdict := Verdict{Result: ResultNone, Action: ActionNone}
 	if readings.n > 0 {
 		verdict.Domain = readings.all[0].domain
@@ -42,8 +44,8 @@ func (s *Snapshot) judge(ctx context.Context, f *Facts, e Evidence, at time.Time
 	var explanations []Explanation
 	ambiguous := false
 	for i, r := range readings.all[:readings.n] {
-		entry, listed := s.entry(r)
-		if !listed {
+		entry := sender.entries[i]
+		if entry == "" {
 			// What is no host name may be no domain at all, and says nothing.
 			ambiguous = ambiguous || r.hostName
 			continue

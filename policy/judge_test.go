@@ -98,7 +98,8 @@ func (s *scene) judge(t *testing.T) Verdict {
 		t.Fatal(err)
 	}
 	snapshot := NewSnapshot(list, nil, &Partner{}, map[string]*Partner{"woodgrovebank.com": s.partner}, s.connector)
-	return snapshot.Judge(t.Context(), s.facts, s.evidence, now)
+	sender := snapshot.Sender(s.facts)
+	return snapshot.Judge(t.Context(), s.facts, &sender, s.evidence, now)
 }
 
 func TestPass(t *testing.T) {
@@ -397,7 +398,8 @@ func TestReadings(t *testing.T) {
 	} {
 		s := newScene()
 		s.facts.Sender = sender
-		v := snapshot.Judge(t.Context(), s.facts, s.evidence, now)
+		found := snapshot.Sender(s.facts)
+		v := snapshot.Judge(t.Context(), s.facts, &found, s.evidence, now)
 		if v.Domain != want.domain || v.Result != want.result || v.Action != want.action || v.Ambiguous != want.ambiguous {
 			t.Errorf("sender %q: %s %s, action %s, ambiguous %v; want %+v", sender, v.Domain, v.Result, v.Action, v.Ambiguous, want)
 		}

@@ -175,7 +175,7 @@ func FuzzSender(f *testing.F) {
 			return
 		}
 		sender := local + "@WoodgroveBank.com" + tail
-		if !s.Listed(&Facts{Sender: sender}) {
+		if found := s.Sender(&Facts{Sender: sender}); !found.Listed() {
 			t.Errorf("sender %q is not listed", sender)
 		}
 	})

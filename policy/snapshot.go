@@ -37,17 +37,27 @@ func (s *Snapshot) Partner(entry string) *Partner {
 	return s.Defaults
 }
 
-// Listed reports whether the sender of a transaction may be of a listed domain:
-// if not, there is nothing to judge.
-func (s *Snapshot) Listed(f *Facts) bool {
-	readings := senderReadings(f)
-	for _, r := range readings.all[:readings.n] {
-		if _, listed := s.entry(r); listed {
-			return true
-		}
-	}
-	return false
+// Sender is what a transaction's sender may mean by a snapshot's receive list.
+type Sender struct {
+	readings readings
+	entries  [maxReadings]string // that cover them, "" for none
+	listed   bool
 }
+
+// Sender looks the sender of a transaction up.
+func (s *Snapshot) Sender(f *Facts) Sender {
+	sender := Sender{readings: senderReadings(f)}
+	for i, r := range sender.readings.all[:sender.readings.n] {
+		entry, listed := s.entry(r)
+		sender.entries[i] = entry
+		sender.listed = sender.listed || listed
+	}
+	return sender
+}
+
+// Listed reports whether the sender may be of a listed domain: if not, there is
+// nothing to judge.
+func (s *Sender) Listed() bool { return s.listed }
 
 // entry returns the entry of the receive list that covers a sender's domain: the
 // domain itself, else the nearest above it whose partner covers what is below.

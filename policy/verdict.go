@@ -136,10 +136,10 @@ func (s *Snapshot) InternalFailure(f *Facts, detail string) (v Verdict) {
 		}
 	}()
 	v = Verdict{Result: ResultNone, Action: ActionNone}
-	readings := senderReadings(f)
-	for _, r := range readings.all[:readings.n] {
-		entry, listed := s.entry(r)
-		if !listed || s.Partner(entry).Mode == ModeOff {
+	sender := s.Sender(f)
+	for i, r := range sender.readings.all[:sender.readings.n] {
+		entry := sender.entries[i]
+		if entry == "" || s.Partner(entry).Mode == ModeOff {
 			continue
 		}
 		p := s.Partner(entry)

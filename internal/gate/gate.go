@@ -53,38 +53,43 @@ func (g *Gate) Replace(s *policy.Snapshot) { g.snapshot.Store(s) }
 // Envelope judges a transaction, and acts on what was decided.
 func (g *Gate) Envelope(f *policy.Facts) policy.Verdict {
 	s := g.snapshot.Load()
-	if !g.listed(s, f) {
+	sender, ok := g.look(s, f)
+	if ok && !sender.Listed() {
 		g.counts.unlisted.Add(1)
 		g.logUnlisted(f)
 		return policy.Verdict{Result: policy.ResultNone, Action: policy.ActionNone}
 	}
 	now := g.clock()
-	v := g.decide(s, f, now)
+	v := g.decide(s, f, &sender, ok, now)
 	g.act(f, &v, now)
 	return v
 }
 
-// listed asks first whether there is anything to judge: most mail is not of a
-// listed domain, and is let off here without further cost.
-func (g *Gate) listed(s *policy.Snapshot, f *policy.Facts) (listed bool) {
+// look asks first whether there is anything to judge: most mail is not of a
+// listed domain, and is let off without further cost.
+func (g *Gate) look(s *policy.Snapshot, f *policy.Facts) (sender policy.Sender, ok bool) {
 	defer func() {
-		if recover() != nil {
-			listed = true // decide has the last word, and is careful
+		if r := recover(); r != nil {
+			g.logPanic(r)
 		}
 	}()
-	return s.Listed(f)
+	return s.Sender(f), true
 }
 
-// decide judges without any effect. A panic is a fault of our own: a refusal for
-// now if the sender's domain is listed, no opinion otherwise.
-func (g *Gate) decide(s *policy.Snapshot, f *policy.Facts, now time.Time) (v policy.Verdict) {
+// decide judges without any effect. A panic, here or before (not ok), is a fault
+// of our own: a refusal for now if the sender's domain is listed, no opinion
+// otherwise.
+func (g *Gate) decide(s *policy.Snapshot, f *policy.Facts, sender *policy.Sender, ok bool, now time.Time) (v policy.Verdict) {
 	defer func() {
 		if r := recover(); r != nil {
 			g.logPanic(r)
 			v = s.InternalFailure(f, "a panic while judging, see the log")
 		}
 	}()
-	return s.Judge(context.Background(), f, g.evidence.until(time.Now().Add(waitTime)), now)
+	if !ok {
+		return s.InternalFailure(f, "a panic while looking up the sender, see the log")
+	}
+	return s.Judge(context.Background(), f, sender, g.evidence.until(time.Now().Add(waitTime)), now)
 }
 
 // act takes the consequences of a verdict on a listed sender.

@@ -200,7 +200,8 @@ func TestSlowStore(t *testing.T) {
 	}
 	began := time.Now()
 	e := w.evidence.until(began.Add(50 * time.Millisecond))
-	v := w.snapshot.Load().Judge(t.Context(), f, e, w.now)
+	sender := w.snapshot.Load().Sender(f)
+	v := w.snapshot.Load().Judge(t.Context(), f, &sender, e, w.now)
 	if v.Reason != policy.InternalError || v.Action != policy.ActionTempfail {
 		t.Errorf("%s (%s), want %s", v.Reason, v.Detail, policy.InternalError)
 	}
