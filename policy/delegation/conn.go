@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"domain-secured/policy"
@@ -45,16 +44,10 @@ type conn struct {
 }
 
 func (c *conn) serve() {
-	defer c.server.forget(c)
-	defer func() {
-		if r := recover(); r != nil {
-			c.server.log.Error("policy door: panic, closing the connection", "panic", r, "stack", string(debug.Stack()))
-		}
-	}()
 	c.in = make([]byte, 0, bufferSize)
 	for {
 		if err := c.answerAll(); err != nil {
-			c.server.complain("closing a connection that does not speak the policy protocol", err)
+			c.server.Complain("closing a connection that does not speak the policy protocol", err)
 			return
 		}
 		if err := c.read(); err != nil {
@@ -67,9 +60,9 @@ func (c *conn) serve() {
 // ended says why a connection ended, if that was not to be expected.
 func (c *conn) ended(err error) {
 	switch {
-	case c.server.closing.Load(), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+	case c.server.Closing(), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
 	case errors.Is(err, os.ErrDeadlineExceeded) && len(c.in) > 0:
-		c.server.complain("closing a connection with an unfinished request", fmt.Errorf("no end after %v", requestTime))
+		c.server.Complain("closing a connection with an unfinished request", fmt.Errorf("no end after %v", requestTime))
 	default:
 		c.server.log.Debug("policy door: connection ended", "error", err)
 	}
@@ -143,7 +136,7 @@ func (c *conn) keep(rest []byte) {
 // about a domain and permits nothing (access(5)).
 func appendAnswer(b []byte, v *policy.Verdict) []byte {
 	b = append(b, "action="...)
-	if v.Action == policy.ActionTempfail || v.Action == policy.ActionReject {
+	if v.Refused() {
 		b = append(b, v.Reply.Code...)
 		b = append(b, ' ')
 		b = append(b, v.Reply.Enhanced...)
@@ -192,7 +185,7 @@ func (c *conn) setDeadline() error {
 	}
 	// Shutdown says that the server is closing before it sets deadlines: a
 	// deadline of its own is not overwritten unseen.
-	if c.server.closing.Load() {
+	if c.server.Closing() {
 		return net.ErrClosed
 	}
 	return err

@@ -3,7 +3,6 @@ package delegation
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -25,6 +24,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type judgeFunc func(*policy.Facts) policy.Verdict
 
 func (j judgeFunc) Envelope(f *policy.Facts) policy.Verdict { return j(f) }
+
+func (judgeFunc) Content(*policy.Facts, *policy.Verdict, *policy.From) policy.Ending {
+	panic("a policy service never hears the content")
+}
 
 // bySender refuses what comes from refuse@, panics for panic@ and lets all else be.
 func bySender(f *policy.Facts) policy.Verdict {
@@ -279,10 +282,10 @@ func TestTimes(t *testing.T) {
 				s := NewServer(judgeFunc(bySender), slog.New(slog.DiscardHandler))
 				ours, theirs := net.Pipe()
 				began := time.Now()
-				s.start(ours)
 				var driver sync.WaitGroup
 				driver.Go(func() { c.drive(theirs) })
-				s.done.Wait()
+				s.handle(ours)
+				ours.Close()
 				if lived := time.Since(began); lived < c.lives || lived > c.lives+time.Second {
 					t.Errorf("closed after %v, want %v", lived, c.lives)
 				}
@@ -324,19 +327,5 @@ func TestShutdown(t *testing.T) {
 	}
 	if _, err := net.Dial("tcp", l.Addr().String()); err == nil {
 		t.Error("somebody still listens")
-	}
-}
-
-func TestComplaints(t *testing.T) {
-	var c complaints
-	now := time.Unix(1000, 0)
-	var said []string
-	for _, ms := range []int{0, 1, 500, 999, 1000, 1001, 5000} {
-		if unsaid, say := c.say(now.Add(time.Duration(ms) * time.Millisecond)); say {
-			said = append(said, fmt.Sprintf("%d after %d", ms, unsaid))
-		}
-	}
-	if got, want := strings.Join(said, ", "), "0 after 0, 1000 after 3, 5000 after 1"; got != want {
-		t.Errorf("said at %s, want %s", got, want)
 	}
 }
