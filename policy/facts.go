@@ -8,6 +8,12 @@ import (
 // Facts are what a mail server told about one transaction: the doors fill them
 // in, and judge nothing.
 type Facts struct {
+	// ToEnd: whoever asks hears the message to its end, and will ask about its
+	// content.
+	ToEnd bool
+	// Server is what the MTA calls itself, macro j; "" if not told.
+	Server string
+
 	// QueueID is the MTA's name for the message, "" before it has one.
 	QueueID string
 	// Instance is the same for all requests about one message (policy attribute
@@ -31,7 +37,7 @@ type Facts struct {
 // Clone returns facts that share no memory with what f was read from.
 func (f Facts) Clone() Facts {
 	for _, s := range []*string{
-		&f.QueueID, &f.Instance, &f.Sender, &f.MailAddr, &f.Listener, &f.TLSVersion, &f.Cipher,
+		&f.Server, &f.QueueID, &f.Instance, &f.Sender, &f.MailAddr, &f.Listener, &f.TLSVersion, &f.Cipher,
 		&f.Certificate.CN, &f.Certificate.IssuerCN, &f.Certificate.Complaint,
 	} {
 		*s = strings.Clone(*s)

@@ -9,8 +9,12 @@ import (
 type Judge interface {
 	// Envelope judges a transaction by what is known before its content: at DATA,
 	// or whenever the door is asked. It always answers, within 4.5 seconds. It may
-	// remember the strings of the facts for a while, but not the facts themselves.
+	// remember the strings of the facts for a while, but not the facts themselves,
+	// and add to them what another door heard of the same message.
 	Envelope(*Facts) Verdict
+	// Content judges the same transaction at the end of its message, by what
+	// Envelope said of it. It always answers, within 4.5 seconds.
+	Content(*Facts, *Verdict, *From) Ending
 }
 
 // Judge decides about one transaction at the given time. sender is what
@@ -37,7 +41,7 @@ func (s *Snapshot) Explain(ctx context.Context, f *Facts, e Evidence, at time.Ti
 
 func (s *Snapshot) judge(ctx context.Context, f *Facts, sender *Sender, e Evidence, at time.Time, every bool) (Verdict, []Explanation) {
 	readings := &sender.readings
-	verdict := Verdict{Result: ResultNone, Action: ActionNone}
+	verdict := s.NoOpinion()
 	if readings.n > 0 {
 		verdict.Domain = readings.all[0].domain
 	}
@@ -64,6 +68,7 @@ func (s *Snapshot) judge(ctx context.Context, f *Facts, sender *Sender, e Eviden
 		}
 	}
 	verdict.Ambiguous = ambiguous && verdict.Listed
+	verdict.snapshot = s
 	return verdict, explanations
 }
 
@@ -71,7 +76,7 @@ func (s *Snapshot) judge(ctx context.Context, f *Facts, sender *Sender, e Eviden
 // a failure that is only tested for, and that before a pass.
 func (v *Verdict) severity() int {
 	switch {
-	case v.Action == ActionReject || v.Action == ActionTempfail:
+	case v.Refused():
 		return 3
 	case v.Result == ResultFail:
 		return 2

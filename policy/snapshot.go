@@ -10,24 +10,40 @@ type Snapshot struct {
 	Defaults   *Partner
 	Partners   map[string]*Partner // by list entry; those with settings of their own
 	Connectors []Connector         // the first that matches holds
+	Hostname   string              // in the stamp; "" for what the MTA calls itself
 
 	// subdomains: some partner covers what is below it.
 	subdomains bool
+	// fromEnforced: some domain insists on the From header.
+	fromEnforced bool
 }
 
 // NewSnapshot puts a snapshot together.
 func NewSnapshot(receive, send *List, defaults *Partner, partners map[string]*Partner, connectors []Connector) *Snapshot {
 	s := &Snapshot{Receive: receive, Send: send, Defaults: defaults, Partners: partners, Connectors: connectors}
+	s.fromEnforced = defaults.FromAlignment == FromAlignmentEnforce
 	for _, p := range partners {
 		s.subdomains = s.subdomains || p.Subdomains
+		s.fromEnforced = s.fromEnforced || p.FromAlignment == FromAlignmentEnforce
 	}
 	return s
 }
 
 // WithLists returns a snapshot with other lists and everything else the same.
 func (s *Snapshot) WithLists(receive, send *List) *Snapshot {
-	return NewSnapshot(receive, send, s.Defaults, s.Partners, s.Connectors)
+	next := NewSnapshot(receive, send, s.Defaults, s.Partners, s.Connectors)
+	next.Hostname = s.Hostname
+	return next
 }
+
+// NoOpinion is the verdict on mail of which nothing is asked.
+func (s *Snapshot) NoOpinion() Verdict {
+	return Verdict{Result: ResultNone, Action: ActionNone, snapshot: s}
+}
+
+// JudgesFrom reports whether a message may have to be judged for a domain that
+// only its From header names.
+func (s *Snapshot) JudgesFrom() bool { return s.fromEnforced }
 
 // Partner returns the settings of a list entry.
 func (s *Snapshot) Partner(entry string) *Partner {

@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // Verdict is what was decided about one message.
 type Verdict struct {
@@ -26,6 +29,11 @@ type Verdict struct {
 	Ambiguous bool
 	// Partner holds the settings it was judged by, nil if the domain is not listed.
 	Partner *Partner
+
+	// snapshot is the one that the message met, and keeps to its end.
+	snapshot *Snapshot
+	// patient: what is behind the reason passes by itself, so it is never for good.
+	patient bool
 }
 
 // Result says whether the message is proven.
@@ -75,16 +83,19 @@ func (r Reply) String() string {
 	return r.Code + " " + r.Enhanced + " " + r.Text
 }
 
+// Refused reports whether the message is to be refused, for now or for good.
+func (v *Verdict) Refused() bool { return v.Action == ActionTempfail || v.Action == ActionReject }
+
 // refuse completes v as a refusal for the reason.
 func (v *Verdict) refuse(reason Reason, detail string) {
 	v.Result, v.Reason, v.Detail = ResultFail, reason, detail
-	v.render(rulings[reason].isPermanent(v.Partner.OnFailure))
+	v.render(rulings[reason].isPermanent(v.Partner.OnFailure) && !v.patient)
 }
 
 // Escalate turns a temporary refusal into the permanent one of the same reason,
 // if the reason has one, and reports whether it did.
 func (v *Verdict) Escalate() bool {
-	if v.Action != ActionTempfail || rulings[v.Reason].permanent == (code{}) {
+	if v.Action != ActionTempfail || v.patient || rulings[v.Reason].permanent == (code{}) {
 		return false
 	}
 	v.render(true)
@@ -109,7 +120,7 @@ func (v *Verdict) render(permanent bool) {
 func (v *Verdict) text(ruling *ruling) string {
 	domain := v.Domain
 	if checkHostName(domain) != nil {
-		domain = v.Entry // nothing that the client made up goes into a reply
+		domain = cmp.Or(v.Entry, "the sender's domain") // nothing that the client made up goes into a reply
 	}
 	var b strings.Builder
 	b.WriteString(domain)
@@ -131,11 +142,11 @@ func (v *Verdict) text(ruling *ruling) string {
 func (s *Snapshot) InternalFailure(f *Facts, detail string) (v Verdict) {
 	defer func() {
 		if recover() != nil {
-			v = Verdict{Listed: true, Partner: s.Defaults, Mode: ModeEnforce}
+			v = Verdict{Listed: true, Partner: s.Defaults, Mode: ModeEnforce, snapshot: s}
 			v.refuse(InternalError, detail)
 		}
 	}()
-	v = Verdict{Result: ResultNone, Action: ActionNone}
+	v = s.NoOpinion()
 	sender := s.Sender(f)
 	for i, r := range sender.readings.all[:sender.readings.n] {
 		entry := sender.entries[i]
@@ -143,7 +154,7 @@ func (s *Snapshot) InternalFailure(f *Facts, detail string) (v Verdict) {
 			continue
 		}
 		p := s.Partner(entry)
-		failure := Verdict{Domain: r.domain, Entry: entry, Listed: true, Partner: p, Mode: p.Mode}
+		failure := Verdict{Domain: r.domain, Entry: entry, Listed: true, Partner: p, Mode: p.Mode, snapshot: s}
 		failure.refuse(InternalError, detail)
 		if failure.severity() > v.severity() {
 			v = failure

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -42,7 +41,7 @@ func (r *reloader) run(ctx context.Context, hangups <-chan os.Signal, failed <-c
 		case <-ctx.Done():
 			return nil
 		case err := <-failed:
-			return fmt.Errorf("the policy door failed: %w", err)
+			return err
 		case <-hangups:
 			r.reread = true
 		case <-timer.C:
@@ -55,7 +54,7 @@ func (r *reloader) run(ctx context.Context, hangups <-chan os.Signal, failed <-c
 		case <-ctx.Done():
 			return nil
 		case err := <-failed:
-			return fmt.Errorf("the policy door failed: %w", err)
+			return err
 		case soon := <-looked:
 			if soon {
 				wait = soonTime

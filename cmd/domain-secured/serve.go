@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -17,6 +15,7 @@ import (
 	"domain-secured/internal/gate"
 	"domain-secured/internal/ops"
 	"domain-secured/internal/trust"
+	"domain-secured/milter"
 	"domain-secured/policy/delegation"
 )
 
@@ -27,7 +26,7 @@ var serveCommand = &command{
 It logs to standard error; "ready" once every door listens. It takes changes of
 the list files and of the certificate store by itself, within a second. SIGHUP
 rereads the configuration and root certificates; if they are wrong, the old ones
-stay. SIGTERM and SIGINT end it, after the requests in hand.`,
+stay. SIGTERM and SIGINT end it, after the messages in hand: 30 s at most.`,
 	setup: func(flags *flag.FlagSet) func(*call) error {
 		format := flags.String("log-format", "auto", "`FORMAT` of log lines: auto, text, json or color")
 		level := flags.String("log-level", "info", "least `LEVEL` that is logged: debug, info, warn or error")
@@ -50,9 +49,6 @@ stay. SIGTERM and SIGINT end it, after the requests in hand.`,
 	},
 }
 
-// shutdownTime bounds the end: requests in hand take no longer than an answer.
-const shutdownTime = 6 * time.Second
-
 // serve runs the daemon until a signal or an error ends it.
 func serve(ctx context.Context, file string, log *slog.Logger) error {
 	// Signals are taken from the start: loading a large list takes a while.
@@ -68,8 +64,8 @@ func serve(ctx context.Context, file string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Policy.Listen.IsZero() {
-		return exitf(exitConfiguration, "%s: policy.listen is \"\": there is no door to serve", cfg.File)
+	if cfg.Milter.Listen.IsZero() && cfg.Policy.Listen.IsZero() {
+		return exitf(exitConfiguration, "%s: milter.listen and policy.listen are \"\": there is no door to serve", cfg.File)
 	}
 	for _, warning := range cfg.Warnings {
 		log.Warn(warning)
@@ -78,27 +74,21 @@ func serve(ctx context.Context, file string, log *slog.Logger) error {
 	g := gate.New(cfg.Snapshot, store, time.Now, log)
 	r := &reloader{config: cfg, watch: cfg.Watch(), gate: g, store: store, log: log}
 	r.lookAtStore()
-	listener, err := listen(cfg.Policy)
-	if err != nil {
-		code := exitConfiguration
-		if errors.Is(err, fs.ErrPermission) {
-			code = exitPermission
-		}
-		return exitf(code, "policy.listen = %q: %w", cfg.Policy.Listen, err)
+	d := doors{
+		{name: "milter", config: cfg.Milter, server: milter.NewServer(g, log), grace: messageTime},
+		{name: "policy", config: cfg.Policy, server: delegation.NewServer(g, log), grace: requestTime},
 	}
-	door := delegation.NewServer(g, log)
-	failed := make(chan error, 1)
-	go func() { failed <- door.Serve(listener) }()
-	log.Info("ready", "version", version, "policy", listener.Addr().String(),
-		"receive", cfg.Snapshot.Receive.Len(), "send", cfg.Snapshot.Send.Len(), "certificates", len(store.All()))
+	if err := d.listen(); err != nil {
+		return err
+	}
+	failed := d.serve()
+	log.Info("ready", append(d.addresses(), "version", version, "receive", cfg.Snapshot.Receive.Len(),
+		"send", cfg.Snapshot.Send.Len(), "certificates", len(store.All()))...)
 
 	err = r.run(ctx, hangups, failed)
 	stop()
-	grace, cancel := context.WithTimeout(context.Background(), shutdownTime)
-	defer cancel()
-	if shutdown := door.Shutdown(grace); shutdown != nil {
-		err = errors.Join(err, fmt.Errorf("closing the policy door: %w", shutdown))
-	}
+	err = errors.Join(err, d.shutdown())
+	g.Close()
 	log.Info("stopped", "judged", g.Counts())
 	return err
 }

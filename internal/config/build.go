@@ -45,6 +45,7 @@ func (b *builder) build() (*Config, error) {
 		return nil, err
 	}
 	b.notBuilt()
+	c.Snapshot.Hostname = c.Hostname
 	c.Warnings = c.ownWarnings
 	return c, nil
 }

@@ -8,7 +8,6 @@ func (b *builder) notBuilt() {
 		name, what string
 		Door
 	}{
-		{"milter", "the milter door", b.out.Milter},
 		{"tlsmap", "the TLS policy door", b.out.TLSMap},
 		{"http", "the status page", b.out.HTTP},
 	} {

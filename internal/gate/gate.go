@@ -24,10 +24,13 @@ type Gate struct {
 	log      *slog.Logger
 
 	verdicts *verdictLog
-	records  *memory[string, record]
+	records  *memory[message, record]
 	reported *memory[string, report]
 	failures *escalation
 	counts   counts
+
+	attending atomic.Int64 // connections that hear messages to their end
+	sweeping  atomic.Bool  // a look for records that nobody took is due
 }
 
 var _ policy.Judge = (*Gate)(nil)
@@ -39,7 +42,7 @@ func New(s *policy.Snapshot, store *trust.Store, clock func() time.Time, log *sl
 		clock:    clock,
 		log:      log,
 		verdicts: newVerdictLog(log),
-		records:  newMemory[string, record](maxRecords, recordTime),
+		records:  newMemory[message, record](maxRecords, recordTime),
 		reported: newMemory[string, report](maxRecords, recordTime),
 		failures: newEscalation(),
 	}
@@ -50,19 +53,53 @@ func New(s *policy.Snapshot, store *trust.Store, clock func() time.Time, log *sl
 // Replace makes s the snapshot for what is judged from now on.
 func (g *Gate) Replace(s *policy.Snapshot) { g.snapshot.Store(s) }
 
-// Envelope judges a transaction, and acts on what was decided.
+// Envelope judges a transaction, and acts on what was decided. Who hears the
+// message to its end takes over what was decided about it before.
 func (g *Gate) Envelope(f *policy.Facts) policy.Verdict {
+	if f.ToEnd {
+		if v, known := g.recall(f); known {
+			return v
+		}
+	}
 	s := g.snapshot.Load()
 	sender, ok := g.look(s, f)
 	if ok && !sender.Listed() {
-		g.counts.unlisted.Add(1)
-		g.logUnlisted(f)
-		return policy.Verdict{Result: policy.ResultNone, Action: policy.ActionNone}
+		v := s.NoOpinion()
+		g.passOn(f, &v)
+		return v
 	}
 	now := g.clock()
 	v := g.decide(s, f, &sender, ok, now)
-	g.act(f, &v, now)
+	escalated := g.failures.escalate(f, &v, now)
+	if v.Refused() {
+		g.report(f, &v, said{escalated: escalated}, now)
+	} else {
+		g.passOn(f, &v)
+	}
 	return v
+}
+
+// Content decides about the end of a message, and acts on it.
+func (g *Gate) Content(f *policy.Facts, v *policy.Verdict, from *policy.From) policy.Ending {
+	now := g.clock()
+	end := g.conclude(f, v, from, now)
+	escalated := end.Verdict.Refused() && g.failures.escalate(f, &end.Verdict, now)
+	g.finish(f, &end.Verdict, said{escalated: escalated, stamped: end.Stamp != ""}, now)
+	return end
+}
+
+// Abandoned is told of a message that was judged, not refused, and then given up
+// before its end.
+func (g *Gate) Abandoned(f *policy.Facts, v *policy.Verdict) {
+	g.finish(f, v, said{}, g.clock())
+}
+
+// finish reports a message that no door will ask about again.
+func (g *Gate) finish(f *policy.Facts, v *policy.Verdict, also said, now time.Time) {
+	g.report(f, v, also, now)
+	if f.Instance != "" {
+		g.reported.take(f.Instance, now)
+	}
 }
 
 // look asks first whether there is anything to judge: most mail is not of a
@@ -92,15 +129,16 @@ func (g *Gate) decide(s *policy.Snapshot, f *policy.Facts, sender *policy.Sender
 	return s.Judge(context.Background(), f, sender, g.evidence.until(time.Now().Add(waitTime)), now)
 }
 
-// act takes the consequences of a verdict on a listed sender.
-func (g *Gate) act(f *policy.Facts, v *policy.Verdict, now time.Time) {
-	escalated := g.failures.escalate(f, v, now)
-	g.remember(f, v, now)
-	if g.alreadyReported(f, v, now) {
-		return
-	}
-	g.counts.add(v)
-	g.verdicts.write(f, v, escalated, now)
+// conclude decides about the end of a message without any effect. After a panic
+// a message of a listed sender waits, and any other goes on without a stamp.
+func (g *Gate) conclude(f *policy.Facts, v *policy.Verdict, from *policy.From, now time.Time) (end policy.Ending) {
+	defer func() {
+		if r := recover(); r != nil {
+			g.logPanic(r)
+			end = policy.Ending{Verdict: g.snapshot.Load().InternalFailure(f, "a panic while judging the content, see the log")}
+		}
+	}()
+	return v.Content(context.Background(), f, from, g.evidence.until(time.Now().Add(waitTime)), now)
 }
 
 // Explain decides about a transaction at the given time without any effect, and

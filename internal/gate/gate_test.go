@@ -231,35 +231,6 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-func TestRecall(t *testing.T) {
-	w := newWorld(t)
-	f := facts(t, w.leaf)
-	w.Envelope(f)
-	again := *f
-	again.TLSVersion = ""
-	w.Envelope(&again) // the first record wins
-	_, v, known := w.Recall(f.QueueID, f.Client)
-	if !known || v.Result != policy.ResultPass {
-		t.Errorf("recalled %v, %s", known, v.Result)
-	}
-	if _, _, known := w.Recall(f.QueueID, netip.MustParseAddrPort("192.0.2.7:4712")); known {
-		t.Error("recalled for another client")
-	}
-	if _, _, known := w.Recall("", f.Client); known {
-		t.Error("recalled without a queue id")
-	}
-	unlisted := facts(t, w.leaf)
-	unlisted.Sender = "alice@fabrikam.com"
-	w.Envelope(unlisted)
-	if _, _, known := w.Recall(unlisted.QueueID, f.Client); known {
-		t.Error("unlisted mail is remembered")
-	}
-	w.now = w.now.Add(recordTime + time.Second)
-	if _, _, known := w.Recall(f.QueueID, f.Client); known {
-		t.Error("recalled after its time")
-	}
-}
-
 func TestMemoryIsBounded(t *testing.T) {
 	m := newMemory[int, int](100, time.Minute)
 	now := time.Unix(0, 0)
@@ -333,7 +304,7 @@ func TestExplainHasNoEffect(t *testing.T) {
 	if v.Reason != policy.TLSNotUsed || len(readings) != 1 {
 		t.Errorf("%s, %d readings", v.Reason, len(readings))
 	}
-	if _, _, known := w.Recall(f.QueueID, f.Client); known || w.counts.tempfailed.Load() > 0 {
+	if len(w.records.values) > 0 || w.counts.tempfailed.Load() > 0 {
 		t.Error("explaining has left something behind")
 	}
 }

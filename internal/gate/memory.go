@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -12,8 +13,13 @@ type memory[K comparable, V any] struct {
 	keepFor time.Duration
 
 	mu     sync.Mutex
-	values map[K]V
+	values map[K]held[V]
 	order  []due[K] // all have the same time to live: the oldest is due first
+}
+
+type held[V any] struct {
+	value V
+	until time.Time
 }
 
 type due[K comparable] struct {
@@ -22,7 +28,7 @@ type due[K comparable] struct {
 }
 
 func newMemory[K comparable, V any](limit int, keepFor time.Duration) *memory[K, V] {
-	return &memory[K, V]{limit: limit, keepFor: keepFor, values: make(map[K]V)}
+	return &memory[K, V]{limit: limit, keepFor: keepFor, values: make(map[K]held[V])}
 }
 
 // keep remembers v if there is room and no value for the key, which is returned
@@ -31,25 +37,59 @@ func (m *memory[K, V]) keep(key K, v V, now time.Time) (earlier V, known bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.expire(now)
-	if earlier, known = m.values[key]; known || len(m.values) >= m.limit {
-		return earlier, known
+	if h, known := m.values[key]; known || len(m.values) >= m.limit {
+		return h.value, known
 	}
-	m.values[key] = v
-	m.order = append(m.order, due[K]{key, now.Add(m.keepFor)})
+	until := now.Add(m.keepFor)
+	m.values[key] = held[V]{v, until}
+	m.order = append(m.order, due[K]{key, until})
 	return earlier, false
 }
 
-func (m *memory[K, V]) get(key K, now time.Time) (V, bool) {
+// take returns the value for a key and forgets it.
+func (m *memory[K, V]) take(key K, now time.Time) (V, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.expire(now)
-	v, known := m.values[key]
-	return v, known
+	h, known := m.values[key]
+	delete(m.values, key)
+	return h.value, known
+}
+
+// older calls use for each value that was kept before a time, and reports whether
+// there are others.
+func (m *memory[K, V]) older(than time.Time, use func(*V)) (others bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range m.order {
+		if !m.holds(d) {
+			continue
+		}
+		if !d.at.Add(-m.keepFor).Before(than) {
+			return true
+		}
+		h := m.values[d.key]
+		use(&h.value)
+		m.values[d.key] = h
+	}
+	return false
 }
 
 func (m *memory[K, V]) expire(now time.Time) {
-	for len(m.order) > 0 && m.order[0].at.Before(now) {
-		delete(m.values, m.order[0].key)
+	for len(m.order) > 0 && (m.order[0].at.Before(now) || !m.holds(m.order[0])) {
+		if m.holds(m.order[0]) {
+			delete(m.values, m.order[0].key)
+		}
 		m.order = m.order[1:]
 	}
+	// Behind one that nobody takes, those taken must not pile up.
+	if len(m.order) > 2*m.limit {
+		m.order = slices.DeleteFunc(m.order, func(d due[K]) bool { return !m.holds(d) })
+	}
+}
+
+// holds reports whether the value that is due then is still there.
+func (m *memory[K, V]) holds(d due[K]) bool {
+	h, known := m.values[d.key]
+	return known && h.until.Equal(d.at)
 }

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -12,6 +13,23 @@ import (
 
 	"domain-secured/policy"
 )
+
+// report logs and counts a verdict: of a message, once.
+func (g *Gate) report(f *policy.Facts, v *policy.Verdict, also said, now time.Time) {
+	if !v.Listed {
+		g.counts.unlisted.Add(1)
+		g.logUnlisted(f)
+		return
+	}
+	if g.alreadyReported(f, v, now) {
+		return
+	}
+	g.counts.add(v)
+	g.verdicts.write(f, v, also, now)
+}
+
+// said is what a line says besides the verdict.
+type said struct{ escalated, stamped bool }
 
 // report is what was logged and counted about a message.
 type report struct {
@@ -29,9 +47,9 @@ func (g *Gate) alreadyReported(f *policy.Facts, v *policy.Verdict, now time.Time
 	if f.Instance == "" {
 		return false
 	}
-	said := report{v.Entry, v.Result, v.Reason, v.Action, f.Client}
-	earlier, known := g.reported.keep(strings.Clone(clip(f.Instance)), said, now)
-	return known && earlier == said
+	r := report{v.Entry, v.Result, v.Reason, v.Action, f.Client}
+	earlier, known := g.reported.keep(strings.Clone(clip(f.Instance)), r, now)
+	return known && earlier == r
 }
 
 // verdictLog writes the one line that a verdict on listed mail is. What is the
@@ -46,16 +64,16 @@ type verdictLog struct {
 
 // verdictLine is what verdicts have in common.
 type verdictLine struct {
-	domain, entry, tls  string
-	result              policy.Result
-	reason              policy.Reason
-	action              policy.Action
-	reply               policy.Reply
-	auth                policy.Auth
-	name, connector     string
-	mode                policy.Mode
-	revocation          policy.RevocationSource
-	escalated, isListed bool
+	domain, entry, tls string
+	result             policy.Result
+	reason             policy.Reason
+	action             policy.Action
+	reply              policy.Reply
+	auth               policy.Auth
+	name, connector    string
+	mode               policy.Mode
+	revocation         policy.RevocationSource
+	also               said
 }
 
 // maxLines bounds the handlers kept; when there are more, it starts again.
@@ -65,7 +83,7 @@ func newVerdictLog(log *slog.Logger) *verdictLog {
 	return &verdictLog{log: log, lines: make(map[verdictLine]slog.Handler)}
 }
 
-func (l *verdictLog) write(f *policy.Facts, v *policy.Verdict, escalated bool, now time.Time) {
+func (l *verdictLog) write(f *policy.Facts, v *policy.Verdict, also said, now time.Time) {
 	if !l.log.Enabled(context.Background(), slog.LevelInfo) {
 		return
 	}
@@ -73,7 +91,7 @@ func (l *verdictLog) write(f *policy.Facts, v *policy.Verdict, escalated bool, n
 	if f.QueueID != "" {
 		r.AddAttrs(slog.String("queue_id", clip(f.QueueID)))
 	}
-	r.AddAttrs(slog.String("sender", clip(f.Sender)))
+	r.AddAttrs(slog.String("sender", sender(f)))
 	if f.Client.IsValid() {
 		r.AddAttrs(slog.String("client", f.Client.String()))
 	}
@@ -83,14 +101,14 @@ func (l *verdictLog) write(f *policy.Facts, v *policy.Verdict, escalated bool, n
 	if v.Detail != "" {
 		r.AddAttrs(slog.String("detail", clip(v.Detail)))
 	}
-	_ = l.handler(f, v, escalated).Handle(context.Background(), r) // the log's own trouble
+	_ = l.handler(f, v, also).Handle(context.Background(), r) // the log's own trouble
 }
 
 // handler returns the handler for a line like this one.
-func (l *verdictLog) handler(f *policy.Facts, v *policy.Verdict, escalated bool) slog.Handler {
+func (l *verdictLog) handler(f *policy.Facts, v *policy.Verdict, also said) slog.Handler {
 	line := verdictLine{
 		clip(v.Domain), v.Entry, clip(f.TLSVersion), v.Result, v.Reason, v.Action, sentReply(v), v.Auth, v.MatchedName, v.Connector,
-		v.Mode, v.Revocation, escalated, v.Listed,
+		v.Mode, v.Revocation, also,
 	}
 	l.mu.RLock()
 	h := l.lines[line]
@@ -113,7 +131,7 @@ func (l *verdictLog) handler(f *policy.Facts, v *policy.Verdict, escalated bool)
 func (l *verdictLine) attrs() []slog.Attr {
 	attrs := []slog.Attr{
 		slog.String("domain", l.domain),
-		slog.Bool("listed", l.isListed),
+		slog.Bool("listed", true),
 		slog.String("result", string(l.result)),
 		slog.String("reason", string(l.reason)),
 		slog.String("action", string(l.action)),
@@ -129,8 +147,11 @@ func (l *verdictLine) attrs() []slog.Attr {
 			attrs = append(attrs, slog.String(optional.key, optional.value))
 		}
 	}
-	if l.escalated {
+	if l.also.escalated {
 		attrs = append(attrs, slog.Bool("escalated", true))
+	}
+	if l.also.stamped {
+		attrs = append(attrs, slog.Bool("stamped", true))
 	}
 	return attrs
 }
@@ -139,9 +160,18 @@ func (l *verdictLine) attrs() []slog.Attr {
 // has at most 320 (RFC 5321 section 4.5.3.1).
 func clip(s string) string { return s[:min(len(s), 320)] }
 
+// sender is the sender's address, whichever door told it.
+func sender(f *policy.Facts) string {
+	address := clip(cmp.Or(f.MailAddr, f.Sender))
+	if bare, ok := strings.CutPrefix(address, "<"); ok {
+		address = strings.TrimSuffix(bare, ">")
+	}
+	return address
+}
+
 // sentReply is the reply that refused the message, none if it was not refused.
 func sentReply(v *policy.Verdict) policy.Reply {
-	if v.Action == policy.ActionTempfail || v.Action == policy.ActionReject {
+	if v.Refused() {
 		return v.Reply
 	}
 	return policy.Reply{}
@@ -150,7 +180,7 @@ func sentReply(v *policy.Verdict) policy.Reply {
 // logUnlisted has unlisted mail in the log of who debugs.
 func (g *Gate) logUnlisted(f *policy.Facts) {
 	if g.log.Enabled(context.Background(), slog.LevelDebug) {
-		g.log.Debug("not listed", "sender", f.Sender, "queue_id", f.QueueID, "client", f.Client)
+		g.log.Debug("not listed", "sender", sender(f), "queue_id", f.QueueID, "client", f.Client)
 	}
 }
 
@@ -182,7 +212,8 @@ func (c *counts) add(v *policy.Verdict) {
 func (g *Gate) Counts() slog.Value {
 	c := &g.counts
 	return slog.GroupValue(
-		slog.Uint64("unlisted", c.unlisted.Load()), // requests: their messages are not told apart
+		// Without a milter these are requests: their messages are not told apart.
+		slog.Uint64("unlisted", c.unlisted.Load()),
 		slog.Uint64("passed", c.passed.Load()),
 		slog.Uint64("tempfailed", c.tempfailed.Load()),
 		slog.Uint64("rejected", c.rejected.Load()),

@@ -1,0 +1,136 @@
+package milter
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"domain-secured/milter/wire"
+)
+
+// conn is one SMTP session of an MTA, or with QUIT_NC one after the other.
+type conn struct {
+	server *Server
+	net    net.Conn
+	in     input
+	out    []byte // replies not yet sent
+
+	negotiated bool
+	silent     wire.Steps // what need not be replied to
+	idling     time.Time  // when the read deadline was last set
+
+	// What CONNECT and HELO tell holds for all messages of the connection.
+	client  netip.AddrPort
+	connect stage
+	helo    stage
+	mail    stage
+	data    stage // of the latest of DATA and the end
+	message *message
+}
+
+// errQuit is the end of a connection that is to be.
+var errQuit = errors.New("quit")
+
+func (c *conn) serve() {
+	if err := c.in.open(c.net); err != nil {
+		c.server.Complain("closing a connection", err)
+		return
+	}
+	defer c.in.release()
+	c.net.SetReadDeadline(time.Now().Add(firstTime))
+	for {
+		err := c.handleAll()
+		if sent := c.flush(); err == nil {
+			err = sent
+		}
+		if err == nil {
+			if err = c.fill(); err != nil {
+				c.ended(err)
+				return
+			}
+			continue
+		}
+		if err != errQuit {
+			c.server.Complain("closing a connection that does not speak the milter protocol", err)
+		}
+		return
+	}
+}
+
+// ended says why a connection ended, if that was not to be expected.
+func (c *conn) ended(err error) {
+	switch {
+	case c.server.Closing(), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+	case errors.Is(err, os.ErrDeadlineExceeded) && !c.negotiated:
+		c.server.Complain("closing a connection that did not negotiate in time", nil)
+	default:
+		c.server.log.Debug("milter: connection ended", "error", err)
+	}
+}
+
+// end takes leave of the judge.
+func (c *conn) end() {
+	c.abandon()
+	if c.negotiated {
+		c.server.judge.Leave()
+	}
+}
+
+// handleAll deals with every whole packet that was read.
+func (c *conn) handleAll() error {
+	for {
+		p, ok, err := c.in.next()
+		if err != nil || !ok {
+			return err
+		}
+		if err := c.handle(p); err != nil {
+			return err
+		}
+	}
+}
+
+// flush sends the replies that there are in one write.
+func (c *conn) flush() error {
+	if len(c.out) == 0 {
+		return nil
+	}
+	c.net.SetWriteDeadline(time.Now().Add(writeTime))
+	_, err := c.net.Write(c.out)
+	c.out = nil
+	return err
+}
+
+// fill reads on. While the server is closing, that is only for the rest of a
+// message in hand.
+func (c *conn) fill() error {
+	for {
+		if err := c.renew(); err != nil {
+			return err
+		}
+		err := c.in.fill()
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !c.server.Closing() || !c.message.inHand() {
+			return err
+		}
+		// It was Shutdown that woke us, and it waits for the message.
+		c.net.SetReadDeadline(time.Time{})
+		c.idling = time.Now()
+	}
+}
+
+// renew sets the read deadline anew now and then.
+func (c *conn) renew() error {
+	if c.negotiated {
+		if now := time.Now(); now.Sub(c.idling) > renewTime {
+			c.idling = now
+			c.net.SetReadDeadline(now.Add(idleTime))
+		}
+	}
+	// Asked after a deadline was set, which may have undone the one of Shutdown.
+	if c.server.Closing() && !c.message.inHand() {
+		return net.ErrClosed
+	}
+	return nil
+}
