@@ -62,6 +62,9 @@ func testEveryState(t *testing.T, s *postfixSite) {
 // was captured of this version: whoever reads the capture reads what Postfix sends.
 func testCapturedRequests(t *testing.T, s *postfixSite) {
 	heard := listenToPostfix(t)
+	milters := s.parameter(t, "smtpd_milters") // which would refuse what only the listener has let in
+	defer s.configure(t, "smtpd_milters", milters)
+	s.configure(t, "smtpd_milters", "")
 	s.askEverywhere(t, fmt.Sprintf(policyService, heard.address), "smtpd_tls_CAfile", filepath.Join(s.Dir, "woodgrovebank-root.pem"))
 	const rcpt, data, end = "RCPT", "DATA", "END-OF-MESSAGE"
 	var requests []string

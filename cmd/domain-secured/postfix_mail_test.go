@@ -73,9 +73,11 @@ func outcome(r smtpclient.Reply) string {
 	switch {
 	case r.Accepted():
 		return accepted
-	case r.Stage == smtpclient.DATA && r.Code == 450 && r.Text == "4.7.5 <DATA>: Data command rejected: domain security is unavailable":
+	case r.Stage == smtpclient.DATA && r.Code == 450 && r.Text == "4.7.5 <DATA>: Data command rejected: domain security is unavailable",
+		r.Code == 451 && r.Text == "4.7.1 Service unavailable - try again later",
+		r.Stage == smtpclient.STARTTLS && r.Code == 454 && r.Text == "4.3.0 Try again later":
 		return unavailable
-	case r.Stage == smtpclient.DATA && refused && comma:
+	case (r.Stage == smtpclient.DATA || r.Stage == smtpclient.Content) && refused && comma:
 		return token
 	}
 	return r.Stage + " " + r.String()

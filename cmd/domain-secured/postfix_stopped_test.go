@@ -59,7 +59,7 @@ func (s *postfixSite) stoppedInHand(t *testing.T) (inTime bool) {
 	running.Go(func() { stopped = s.Daemon.Stop(context.WithoutCancel(t.Context())) })
 	if inTime {
 		waitUntil(t, "the door to be closed", func() bool {
-			_, err := os.Lstat(s.socket())
+			_, err := os.Lstat(s.milterSocket())
 			return errors.Is(err, os.ErrNotExist)
 		})
 	}
@@ -83,7 +83,8 @@ func (s *postfixSite) stoppedInHand(t *testing.T) (inTime bool) {
 		t.Errorf("%d messages arrived, want 1", len(all))
 	}
 	m, _ = letterFrom(bankSender)
-	expect(t, session, m, "certificate-unknown")
+	expect(t, session, m, "certificate-unknown") // by the policy service, which is asked before the milter that has gone
+	expect(t, s.dial(t, s.presenting(cases.NeverImported)), m, "certificate-unknown")
 	expect(t, s.dial(t, s.presenting(cases.Good)), m, accepted)
 	return true
 }

@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +43,15 @@ func TestPostfix(t *testing.T) {
 		{"asked per recipient", testAskedPerRecipient},
 		{"check", testCheckPostfix},
 		{"swaks", testSwaks},
+		{"stamps", testStamps},
+		{"stamp of a pin", testStampOfPin},
+		{"one line", testOneLine},
+		{"chunks", testChunks},
+		{"SMTPUTF8", testUTF8},
+		{"From enforced", testFromEnforced},
+		{"milter alone", testMilterAlone},
+		{"policy service alone", testPolicyAlone},
+		{"content filter", testContentFilter},
 		{"asked in every state", testEveryState},
 		{"captured requests", testCapturedRequests},
 		{"stopped with a request in hand", testStoppedInHand},
@@ -85,7 +96,10 @@ func setUpPostfix(t *testing.T) *postfixSite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	site, err := cases.Setup(t.Context(), cases.SetupOptions{Binary: binary})
+	site, err := cases.Setup(t.Context(), cases.SetupOptions{Binary: binary, Services: []mta.Service{
+		{Name: withMilter, Settings: reentry},
+		{Name: withoutMilter, Settings: append(slices.Clone(reentry), "smtpd_milters =")},
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +114,18 @@ func setUpPostfix(t *testing.T) *postfixSite {
 }
 
 func (s *postfixSite) socket() string { return filepath.Join(s.Dir, "policy.sock") }
+
+func (s *postfixSite) milterSocket() string { return filepath.Join(s.Dir, "milter.sock") }
+
+// parameter is the value of a parameter of main.cf.
+func (s *postfixSite) parameter(t *testing.T, name string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "postconf", "-c", s.postfix.ConfigDir(), "-h", name).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
 
 func (s *postfixSite) policyService() string {
 	return fmt.Sprintf(policyService, "unix:"+s.socket())
