@@ -113,7 +113,13 @@ func checkPostfix(ctx context.Context, cfg *config.Config, dir string) ([]postco
 	if err != nil {
 		return nil, exitf(exitNotNow, "check --postfix: reading Postfix's settings: %w", err)
 	}
-	return postconf.Check(settings, postconf.Want{PolicyListen: cfg.Policy.Listen.String()}), nil
+	want := postconf.Want{PolicyListen: cfg.Policy.Listen.String(), MilterListen: cfg.Milter.Listen.String()}
+	for _, c := range cfg.Snapshot.Connectors {
+		want.Connectors = append(want.Connectors, postconf.Connector{
+			Name: c.Name, ClientAddresses: c.ClientAddresses, Ports: c.Ports, Listeners: c.Listeners, Treat: string(c.Treat),
+		})
+	}
+	return postconf.Check(settings, want), nil
 }
 
 func (r *checked) print(c *call, postfix optional) {

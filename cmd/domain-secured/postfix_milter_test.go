@@ -324,3 +324,52 @@ func testContentFilter(t *testing.T, s *postfixSite) {
 	send(withMilter, s.presenting(cases.Good), bankSender, bankStamp)
 	send(withMilter, s.plain(), fabrikamSender, "")
 }
+
+// testConnectors: what a listener or a range of clients has of its own holds at both doors.
+func testConnectors(t *testing.T, s *postfixSite) {
+	_, port, err := net.SplitHostPort(s.postfix.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		treat, more  string
+		outcome      string // of the bank's mail, without TLS
+		stamps, left []string
+	}{
+		{"enforce", "", "tls-not-used", nil, nil},
+		{"off", "", accepted, nil, nil},
+		{"external", "partners = [\"tailspintoys.com\"]", "tls-not-used", nil, nil},
+		{"external", "partners = [\"woodgrovebank.com\"]", accepted, []string{"mx1.contoso.com; domain=woodgrovebank.com; auth=external;\n  client=127.0.0.1"}, nil},
+		{"internal", "", accepted, []string{"x", "y"}, []string{"x", "y"}},
+	} {
+		t.Run(c.treat+c.more, func(t *testing.T) {
+			hangUp := func() {
+				t.Helper()
+				mark := s.Daemon.Mark()
+				if err := s.Daemon.Hangup(); err != nil {
+					t.Fatal(err)
+				}
+				s.logged(t, mark, "configuration read")
+			}
+			was := rewrite(t, s.Config, func(text string) string {
+				return fmt.Sprintf("%s\n[[connector]]\nname = \"test\"\nclient_addresses = [\"127.0.0.0/8\"]\nports = [%s]\ntreat = %q\n%s\n", text, port, c.treat, c.more)
+			})
+			hangUp()
+			defer hangUp()
+			defer rewrite(t, s.Config, constantly(was))
+			session := s.dial(t, s.plain())
+			for _, one := range []struct {
+				sender, outcome string
+				stamps          []string
+			}{{bankSender, c.outcome, c.stamps}, {fabrikamSender, accepted, c.left}} {
+				m, id := written(one.sender, one.sender, "Domain-Secured: x", "DOMAIN-SECURED: y")
+				expect(t, session, m, one.outcome)
+				for _, m := range s.arrived(t, id) {
+					if stamps, _ := stampsOf(m); !slices.Equal(stamps, one.stamps) {
+						t.Errorf("from %s: stamps %q, want %q", one.sender, stamps, one.stamps)
+					}
+				}
+			}
+		})
+	}
+}

@@ -16,7 +16,9 @@ import (
 
 // testCheckPostfix breaks Postfix's settings: check says so before mail shows it.
 func testCheckPostfix(t *testing.T, s *postfixSite) {
-	if out := s.verb(t, "check", "--postfix="+s.postfix.ConfigDir()); !strings.Contains(out, "postfix: ok\n") {
+	// The services behind the content filter are worth a word each, and no more.
+	out := s.verb(t, "check", "--postfix="+s.postfix.ConfigDir())
+	if strings.Contains(out, "error: ") || strings.Count(out, "warning: ") != strings.Count(out, "warning: 127.0.0.1:") {
 		t.Errorf("check:\n%s", out)
 	}
 	for _, c := range []struct {
@@ -29,7 +31,7 @@ func testCheckPostfix(t *testing.T, s *postfixSite) {
 			parameter: "smtpd_data_restrictions",
 			settings:  []string{"mynetworks", "127.0.0.0/8", "smtpd_data_restrictions", "permit_mynetworks, " + s.policyService()},
 			mend:      []string{"mynetworks", "", "smtpd_data_restrictions", s.policyService()},
-			how:       s.plain(), outcome: accepted,
+			how:       s.plain(), outcome: "tls-not-used", // says the milter
 		},
 		{
 			parameter: "smtpd_tls_ask_ccert",

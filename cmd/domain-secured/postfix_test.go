@@ -52,6 +52,7 @@ func TestPostfix(t *testing.T) {
 		{"milter alone", testMilterAlone},
 		{"policy service alone", testPolicyAlone},
 		{"content filter", testContentFilter},
+		{"connectors", testConnectors},
 		{"asked in every state", testEveryState},
 		{"captured requests", testCapturedRequests},
 		{"stopped with a request in hand", testStoppedInHand},
@@ -109,7 +110,7 @@ func setUpPostfix(t *testing.T) *postfixSite {
 		}
 	})
 	s := &postfixSite{Site: site, postfix: site.MTA.(*mta.Postfix)}
-	s.configure(t, "smtpd_data_restrictions", s.policyService())
+	s.configure(t, "smtpd_data_restrictions", s.policyService(), "non_smtpd_milters", "$smtpd_milters", "smtpd_forbid_bare_newline", "normalize")
 	return s
 }
 

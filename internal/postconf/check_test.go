@@ -23,6 +23,7 @@ func good() Params {
 		"smtpd_tls_chain_files":               "/etc/postfix/k, /etc/postfix/c",
 		"smtpd_tls_fingerprint_digest":        "sha256",
 		"smtpd_tls_security_level":            "may",
+		"smtpd_forbid_bare_newline":           "normalize",
 		"soft_bounce":                         "no",
 	}
 }
@@ -35,6 +36,12 @@ func (p Params) with(pairs ...string) Params {
 	return q
 }
 
+func (p Params) without(name string) Params {
+	q := maps.Clone(p)
+	delete(q, name)
+	return q
+}
+
 func service(main Params, name, typ string, overrides ...string) Service {
 	s := Service{Name: name, Type: typ, Overrides: Params{}, Params: main.with(overrides...), Entry: name + " " + typ + " n - n - - smtpd"}
 	for i := 0; i < len(overrides); i += 2 {
@@ -43,10 +50,14 @@ func service(main Params, name, typ string, overrides ...string) Service {
 	return s
 }
 
-// check writes findings as "severity service parameter: line" to compare.
+// check writes findings as "severity service parameter: line" to compare, without that about the milter door, which is
+// off.
 func check(main Params, want string, services ...Service) (got []string) {
 	s := &Settings{Version: "3.7.11", QueueDirectory: "/var/spool/postfix", Main: main, Services: services}
 	for _, f := range Check(s, Want{PolicyListen: want}) {
+		if strings.HasPrefix(f.Problem, "the milter door is off") {
+			continue
+		}
 		got = append(got, fmt.Sprintf("%v %q %s: %s", f.Severity, f.Service, f.Parameter, f.Line))
 	}
 	return got

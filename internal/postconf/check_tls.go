@@ -12,6 +12,9 @@ func (c *checker) tls(asked bool) {
 	}
 	if !c.tlsOn() {
 		if asked && c.reentry() && c.own(levelCauses...) {
+			if c.covered() {
+				return
+			}
 			c.add(Warning, dataList, "listed mail that a filter hands back here has no TLS and is refused, unless a connector covers it",
 				[]setting{{dataList, c.others(dataList)}}, levelCauses...)
 			return

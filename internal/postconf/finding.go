@@ -30,9 +30,10 @@ func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil
 type Finding struct {
 	Service   string   `json:"service"` // "submission inet", or "" if it is in main.cf and so in every service
 	Severity  Severity `json:"severity"`
-	Parameter string   `json:"parameter"` // the one that causes it; "" if there is none
-	Problem   string   `json:"problem"`   // one sentence: what will happen
-	Line      string   `json:"line"`      // the lines to put into main.cf, or into the service's entry of master.cf; "" if there is nothing to put anywhere
+	Parameter string   `json:"parameter"`      // the one that causes it; "" if there is none
+	Problem   string   `json:"problem"`        // one sentence: what will happen
+	Line      string   `json:"line"`           // the lines to put into main.cf, or into the service's entry of master.cf; "" if there is nothing to put anywhere
+	File      string   `json:"file,omitempty"` // where the lines go if not there: "domain-secured.toml"
 }
 
 // String is the finding for a person: a line of words, and below it, indented, the lines to put in.
@@ -48,7 +49,10 @@ func (f Finding) String() string {
 		return b.String()
 	}
 	where := "main.cf"
-	if f.Service != "" {
+	switch {
+	case f.File != "":
+		where = f.File
+	case f.Service != "":
 		where = "master.cf, " + f.Service
 	}
 	b.WriteString("\n  put into " + where + ":")
@@ -58,25 +62,14 @@ func (f Finding) String() string {
 	return b.String()
 }
 
-// Want is what our own configuration says.
-type Want struct {
-	PolicyListen string // [policy] listen: "inet:host:port", "unix:/path", "" for off
-}
-
-// Check compares the settings of a Postfix with what has to hold for listed mail to be judged. It does no I/O.
-// Errors come first.
+// Check compares the settings of a Postfix with what has to hold for listed mail to be judged, for what passed to be
+// stamped, and for forged stamps to be removed. It does no I/O. Errors come first.
 func Check(s *Settings, want Want) []Finding {
 	if s == nil {
 		return nil
 	}
-	c := checker{s: s}
-	if want.PolicyListen != "" {
-		if c.ours, c.door = parseEndpoint(want.PolicyListen); !c.door {
-			c.put(Finding{Severity: Error, Problem: fmt.Sprintf("%s is no address that Postfix could ask: it must be inet:host:port or unix:/path", quote(want.PolicyListen))})
-		}
-	} else {
-		c.put(Finding{Severity: Warning, Problem: `the policy door is off ([policy] listen = ""): Postfix tells a certificate's fingerprint to nobody else, so every listed message is refused as certificate-not-reported unless its partner has evidence = "mta"`})
-	}
+	c := checker{s: s, want: want}
+	c.doors()
 	for _, w := range s.Warnings {
 		c.put(Finding{Severity: Warning, Parameter: namedIn(w), Problem: "postconf warns: " + w})
 	}
@@ -86,28 +79,67 @@ func Check(s *Settings, want Want) []Finding {
 		services = []Service{{Params: s.Main}}
 	}
 	for i := range services {
-		c.svc, c.p = &services[i], services[i].Params
-		if c.p == nil {
-			c.p = s.Main
-		}
+		c.at(&services[i])
 		asked := c.door && c.policy()
 		// Where a service keeps us out on purpose, it does not matter what TLS it has.
 		if asked || !c.own("smtpd_data_restrictions") || c.exempt() == "" {
 			c.tls(asked)
 		}
+		if c.stamps {
+			c.milter()
+		}
+		if c.door || c.stamps {
+			c.newlines()
+			c.xclient()
+		}
+	}
+	if c.stamps {
+		c.at(nil)
+		c.filters()
+		c.networks()
+		c.local()
 	}
 	slices.SortStableFunc(c.found, func(a, b Finding) int { return int(b.Severity) - int(a.Severity) })
 	return c.found
 }
 
+// doors reads where we listen.
+func (c *checker) doors() {
+	const address = "%s is no address that Postfix could ask: it must be inet:host:port or unix:/path"
+	if listen := c.want.PolicyListen; listen == "" {
+		c.put(Finding{Severity: Warning, Problem: `the policy door is off ([policy] listen = ""): Postfix tells a certificate's fingerprint to nobody else, so every listed message is refused as certificate-not-reported unless its partner has evidence = "mta"`})
+	} else if c.ours, c.door = parseEndpoint(listen); !c.door {
+		c.put(Finding{Severity: Error, Problem: fmt.Sprintf(address, quote(listen))})
+	}
+	if listen := c.want.MilterListen; listen == "" {
+		c.put(Finding{Severity: Warning, Problem: `the milter door is off ([milter] listen = ""): no message is stamped, and forged Domain-Secured headers stay`})
+	} else if c.filter, c.stamps = parseEndpoint(listen); !c.stamps {
+		c.put(Finding{Severity: Error, Problem: fmt.Sprintf(address, quote(listen))})
+	}
+}
+
 // checker judges one service at a time.
 type checker struct {
-	s     *Settings
-	ours  endpoint
-	door  bool // ours is set
-	svc   *Service
-	p     Params // what holds for svc
-	found []Finding
+	s      *Settings
+	want   Want
+	ours   endpoint // of the policy door
+	door   bool     // ours is set
+	filter endpoint // of the milter door
+	stamps bool     // filter is set
+	svc    *Service
+	p      Params // what holds for svc
+	found  []Finding
+}
+
+// at turns to a service; nil is main.cf.
+func (c *checker) at(svc *Service) {
+	if svc == nil {
+		svc = &Service{Params: c.s.Main}
+	}
+	c.svc, c.p = svc, svc.Params
+	if c.p == nil {
+		c.p = c.s.Main
+	}
 }
 
 // put keeps a finding once: what main.cf causes shows in every service.

@@ -1,16 +1,13 @@
 package postconf
 
 import (
-	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	mrand "math/rand/v2"
 	"net"
@@ -128,6 +125,7 @@ showq     unix  n - n - - showq
 error     unix  - - n - - error
 retry     unix  - - n - - error
 discard   unix  - - n - - discard
+virtual   unix  - n n - - virtual
 anvil     unix  - - n - 1 anvil
 postlog   unix-dgram n - n - 1 postlogd
 `)
@@ -161,6 +159,16 @@ func (in *instance) control(verb string) ([]byte, error) {
 	return cmd.CombinedOutput()
 }
 
+// read is what the instance was configured with.
+func (in *instance) read() *Settings {
+	in.t.Helper()
+	s, err := Read(context.Background(), in.dir)
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	return s
+}
+
 func (in *instance) logged() string {
 	b, _ := os.ReadFile(in.log)
 	return string(b)
@@ -181,71 +189,6 @@ func freePorts(t *testing.T, n int) (ports []string) {
 		t.Fatal("no free ports")
 	}
 	return ports
-}
-
-// session is one SMTP dialogue over TLS (from the first byte if it is wrapped, else by STARTTLS) with a client certificate. It returns the reply to the last verb that was
-// sent: DATA if everything before was accepted; "closed" if there was none.
-func session(t *testing.T, port, rcpt string, patience time.Duration, wrapped bool) string {
-	t.Helper()
-	var conn net.Conn
-	var err error
-	for range 100 {
-		if conn, err = net.Dial("tcp", "127.0.0.1:"+port); err == nil {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { conn.Close() }()
-	conn.SetDeadline(time.Now().Add(patience))
-	r := bufio.NewReader(conn)
-	reply := func() string {
-		for {
-			line, err := r.ReadString('\n')
-			if err != nil {
-				return "closed: " + err.Error()
-			}
-			if len(line) < 4 || line[3] != '-' {
-				return strings.TrimSpace(line)
-			}
-		}
-	}
-	verb := func(s string) string {
-		fmt.Fprintf(conn, "%s\r\n", s)
-		return reply()
-	}
-	if !wrapped {
-		if got := reply(); got[0] != '2' {
-			return got
-		}
-		verb("EHLO client.test")
-		if got := verb("STARTTLS"); got[0] != '2' {
-			return got
-		}
-	}
-	key, cert := keyPair(t, "mail1.woodgrovebank.test")
-	pair, err := tls.X509KeyPair([]byte(cert), []byte(key))
-	if err != nil {
-		t.Fatal(err)
-	}
-	tc := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }})
-	if err := tc.Handshake(); err != nil {
-		return "handshake: " + err.Error()
-	}
-	conn, r = tc, bufio.NewReader(tc)
-	if wrapped {
-		reply()
-	}
-	verb("EHLO client.test")
-	for _, v := range []string{"MAIL FROM:<alice@woodgrovebank.test>", "RCPT TO:<" + rcpt + ">", "DATA"} {
-		if got := verb(v); got[0] != '2' {
-			return got
-		}
-	}
-	t.Fatal("unreachable: DATA was answered with 2xx")
-	return ""
 }
 
 func keyPair(t *testing.T, name string) (key, cert string) {

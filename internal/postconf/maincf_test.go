@@ -9,11 +9,13 @@ import (
 )
 
 // TestMainCF gets everything in main.cf wrong, puts in line by line what Check says, and looks whether listed mail
-// is then judged by its certificate, and waits while the daemon is down.
+// is then judged by its certificate, waits while the daemon is down, and goes through the milter.
 func TestMainCF(t *testing.T) {
 	in := newInstance(t)
 	p := newPolicyServer(t, "tcp", "127.0.0.1:0", policyWord)
-	want := Want{PolicyListen: "inet:" + p.listener.Addr().String()}
+	m := newMilterServer(t, "tcp", "127.0.0.1:0", "")
+	want := Want{PolicyListen: "inet:" + p.listener.Addr().String(), MilterListen: "inet:" + m.listener.Addr().String()}
+	mailbox := in.mailbox()
 	port := freePorts(t, 1)[0]
 	in.smtpd = []string{port + " inet n - n - - smtpd"}
 	in.main = append(in.main,
@@ -27,6 +29,13 @@ func TestMainCF(t *testing.T) {
 		"smtpd_recipient_restrictions = check_policy_service $mine",
 		"mine = { "+want.PolicyListen+", timeout=1s, default_action=450 }",
 		"soft_bounce = yes",
+		"smtpd_milters = { inet:127.0.0.3:"+strings.TrimPrefix(want.MilterListen, "inet:127.0.0.1:")+", default_action=accept }",
+		"smtpd_milter_maps = static:DISABLE",
+		"receive_override_options = no_milters",
+		"milter_default_action = accept",
+		"milter_protocol = 2",
+		"smtpd_forbid_bare_newline = no",
+		"smtpd_authorized_xclient_hosts = 192.0.2.0/24",
 	)
 	var seen []string
 	for round := 0; ; round++ {
@@ -39,7 +48,7 @@ func TestMainCF(t *testing.T) {
 		if len(found) == 0 {
 			break
 		}
-		if round == 3 {
+		if round == 4 {
 			t.Fatalf("still not right: %+v", found)
 		}
 		for _, f := range found {
@@ -55,7 +64,8 @@ func TestMainCF(t *testing.T) {
 		}
 	}
 	for _, f := range []string{"error smtpd_recipient_restrictions", "warning smtpd_recipient_restrictions", "error smtpd_tls_security_level",
-		"error smtpd_tls_chain_files", "error smtpd_tls_ask_ccert", "error smtpd_tls_fingerprint_digest", "error smtpd_discard_ehlo_keywords", "warning soft_bounce"} {
+		"error smtpd_tls_chain_files", "error smtpd_tls_ask_ccert", "error smtpd_tls_fingerprint_digest", "error smtpd_discard_ehlo_keywords", "warning soft_bounce",
+		"error smtpd_milter_maps", "error receive_override_options", "warning milter_protocol", "warning non_smtpd_milters", "error smtpd_forbid_bare_newline", "error smtpd_authorized_xclient_hosts"} {
 		if !slices.Contains(seen, f) {
 			t.Errorf("not found: %s, only %q", f, seen)
 		}
@@ -67,6 +77,12 @@ func TestMainCF(t *testing.T) {
 	asked := p.take()
 	if len(asked) != 1 || asked[0]["queue_id"] == "" || len(asked[0]["ccert_fingerprint"]) != 32*3-1 {
 		t.Errorf("asked with %v", asked)
+	}
+	p.answer("DUNNO")
+	if got := forge(t, port, "passed", 15*time.Second); !strings.HasPrefix(got, "250") {
+		t.Errorf("%s\n%s", got, in.logged())
+	} else if got := stamps(t, mailbox, "passed"); got != ownStamp {
+		t.Errorf("stamped %q", got)
 	}
 	p.stop()
 	if got := session(t, port, "a@contoso.test", 15*time.Second, false); got != away {

@@ -209,7 +209,7 @@ a/b unix n - n - - smtpd -o x=y
 short inet n
 `
 	overrides := "127.0.0.1:10025/inet/smtpd_data_restrictions =\n127.0.0.1:10025/inet/a = b = c\na/b/unix/x = y\nsmtp/unix/z = 1\n"
-	got := parseMaster(entries, overrides, true)
+	got := parseMaster("smtpd", entries, overrides, true)
 	if len(got) != 3 {
 		t.Fatalf("%+v", got)
 	}

@@ -13,6 +13,7 @@ import (
 type policyServer struct {
 	listener net.Listener
 	mu       sync.Mutex
+	action   string
 	conns    []net.Conn
 	asked    []map[string]string
 }
@@ -23,7 +24,7 @@ func newPolicyServer(t *testing.T, network, address, action string) *policyServe
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &policyServer{listener: l}
+	p := &policyServer{listener: l, action: action}
 	t.Cleanup(p.stop)
 	go func() {
 		for {
@@ -34,13 +35,13 @@ func newPolicyServer(t *testing.T, network, address, action string) *policyServe
 			p.mu.Lock()
 			p.conns = append(p.conns, conn)
 			p.mu.Unlock()
-			go p.serve(conn, action)
+			go p.serve(conn)
 		}
 	}()
 	return p
 }
 
-func (p *policyServer) serve(conn net.Conn, action string) {
+func (p *policyServer) serve(conn net.Conn) {
 	defer conn.Close()
 	request := map[string]string{}
 	for lines := bufio.NewScanner(conn); lines.Scan(); {
@@ -51,10 +52,18 @@ func (p *policyServer) serve(conn net.Conn, action string) {
 		}
 		p.mu.Lock()
 		p.asked = append(p.asked, request)
+		action := p.action
 		p.mu.Unlock()
 		request = map[string]string{}
 		fmt.Fprintf(conn, "action=%s\n\n", action)
 	}
+}
+
+// answer is what is said from now on.
+func (p *policyServer) answer(action string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.action = action
 }
 
 // take returns what was asked since the last take.

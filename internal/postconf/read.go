@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -21,8 +23,8 @@ const (
 )
 
 // Read asks postconf(1) for the settings in the configuration directory dir; "" means Postfix's own. It runs
-// postconf once for main.cf, twice for master.cf, and once more for each smtpd(8) entry with overrides, so
-// that Postfix itself says what they amount to.
+// postconf once for main.cf, twice for master.cf, and once more for each entry of smtpd(8), pickup(8) or cleanup(8)
+// with overrides, so that Postfix itself says what they amount to. The kernel is asked for this machine's addresses.
 func Read(ctx context.Context, dir string) (*Settings, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
@@ -54,24 +56,22 @@ func Read(ctx context.Context, dir string) (*Settings, error) {
 	if s.Version == "" || s.QueueDirectory == "" {
 		return nil, errors.New("reading main.cf: postconf printed no mail_version or queue_directory")
 	}
-	s.Services = parseMaster(entries, overrides, chrootDefault(s.Main))
-	for i := range s.Services {
-		svc := &s.Services[i]
-		if len(svc.Overrides) == 0 {
-			svc.Params = s.Main
-			continue
+	if own, err := net.InterfaceAddrs(); err == nil { // without, mynetworks is only looked at more closely
+		for _, a := range own {
+			if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+				s.Addresses = append(s.Addresses, prefix.Addr())
+			}
 		}
-		// Overrides may change a parameter through another one (-o my_list=), so their own values do not tell
-		// enough. The warnings of this run are about main.cf seen through the overrides: not meant for anyone.
-		args := []string{"-x"}
-		for _, name := range sortedNames(svc.Overrides) {
-			args = append(args, "-o", name+"="+svc.Overrides[name])
+	}
+	s.Services = parseMaster("smtpd", entries, overrides, chrootDefault(s.Main))
+	s.Pickup = parseMaster("pickup", entries, overrides, chrootDefault(s.Main))
+	s.Cleanup = parseMaster("cleanup", entries, overrides, chrootDefault(s.Main))
+	for _, services := range [][]Service{s.Services, s.Pickup, s.Cleanup} {
+		for i := range services {
+			if err := r.expand(ctx, &services[i], s.Main); err != nil {
+				return nil, err
+			}
 		}
-		out, _, err := r.run(ctx, args...)
-		if err != nil {
-			return nil, fmt.Errorf("reading the overrides of %q in master.cf: %w", svc.String(), err)
-		}
-		svc.Params = parseParams(out)
 	}
 	for _, w := range warnings {
 		if !slices.Contains(s.Warnings, w) { // every run repeats them, and one on a file just written repeats itself
@@ -79,6 +79,26 @@ func Read(ctx context.Context, dir string) (*Settings, error) {
 		}
 	}
 	return s, nil
+}
+
+// expand asks what main.cf means with the overrides of a service.
+func (r reader) expand(ctx context.Context, svc *Service, main Params) error {
+	if len(svc.Overrides) == 0 {
+		svc.Params = main
+		return nil
+	}
+	// Overrides may change a parameter through another one (-o my_list=), so their own values do not tell
+	// enough. The warnings of this run are about main.cf seen through the overrides: not meant for anyone.
+	args := []string{"-x"}
+	for _, name := range sortedNames(svc.Overrides) {
+		args = append(args, "-o", name+"="+svc.Overrides[name])
+	}
+	out, _, err := r.run(ctx, args...)
+	if err != nil {
+		return fmt.Errorf("reading the overrides of %q in master.cf: %w", svc.String(), err)
+	}
+	svc.Params = parseParams(out)
+	return nil
 }
 
 // places are where postconf may be: in PATH, and where Postfix puts it: the PATH of a user often has no sbin.

@@ -3,6 +3,7 @@ package postconf
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,6 +32,8 @@ func TestRead(t *testing.T) {
 		"  -o smtpd_restriction_classes=onlyhere -o onlyhere=permit",
 		"smtpd pass - - n - - smtpd",
 		"smtp unix - - y - - smtp",
+		"pre unix n - y - 0 cleanup",
+		"  -o non_smtpd_milters=inet:localhost:18890",
 	}
 	in.config()
 	s, err := Read(context.Background(), in.dir)
@@ -66,6 +69,15 @@ func TestRead(t *testing.T) {
 		if got, ok := svc.Params[name]; !ok || got != want {
 			t.Errorf("%s = %q, want %q", name, got, want)
 		}
+	}
+	if len(s.Pickup) != 1 || s.Pickup[0].String() != "pickup unix" || s.Pickup[0].Params["cleanup_service_name"] != "cleanup" {
+		t.Errorf("%+v", s.Pickup)
+	}
+	if len(s.Cleanup) != 2 || s.Cleanup[0].String() != "pre unix" || !s.Cleanup[0].Chroot || s.Cleanup[0].Params[localList] != "inet:localhost:18890" || s.Cleanup[1].Chroot || s.Cleanup[1].Params[localList] != "" {
+		t.Errorf("%+v", s.Cleanup)
+	}
+	if !slices.Contains(s.Addresses, netip.AddrFrom4([4]byte{127, 0, 0, 1})) {
+		t.Errorf("%v", s.Addresses)
 	}
 	for _, want := range []string{"unused parameter: smtpd_tls_ask_cert=yes", "overriding earlier entry: smtpd_client_restrictions="} {
 		n := 0

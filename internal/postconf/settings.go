@@ -1,11 +1,12 @@
 // Package postconf reads a live Postfix's settings with postconf(1) and finds what would let listed mail
-// through unjudged, or defer it for no reason.
+// through unjudged, defer it for no reason, or leave a forged Domain-Secured header in place.
 //
-// Read asks postconf and does nothing else; Check is pure. What Check claims about Postfix is tried on a real
+// Read asks postconf, and changes nothing; Check is pure. What Check claims about Postfix is tried on a real
 // one in the tests of this package; the doc comments name the page of the Postfix manual it comes from.
 package postconf
 
 import (
+	"net/netip"
 	"path"
 	"strconv"
 	"strings"
@@ -16,15 +17,18 @@ type Params map[string]string
 
 // Settings is what a Postfix was configured with when Read looked.
 type Settings struct {
-	Dir            string    // the configuration directory asked for; "" is Postfix's own
-	Version        string    // postconf(5) mail_version
-	QueueDirectory string    // postconf(5) queue_directory; where a chrooted smtpd(8) is locked in
-	Main           Params    // all of main.cf, defaults included
-	Services       []Service // the entries of master.cf that run smtpd(8)
-	Warnings       []string  // what postconf itself complained about, without its prefix
+	Dir            string       // the configuration directory asked for; "" is Postfix's own
+	Version        string       // postconf(5) mail_version
+	QueueDirectory string       // postconf(5) queue_directory; where a chrooted smtpd(8) is locked in
+	Main           Params       // all of main.cf, defaults included
+	Services       []Service    // the entries of master.cf that run smtpd(8)
+	Pickup         []Service    // those that run pickup(8): what sendmail(1) left
+	Cleanup        []Service    // those that run cleanup(8), which calls the milters for it
+	Addresses      []netip.Addr // this machine's own
+	Warnings       []string     // what postconf itself complained about, without its prefix
 }
 
-// Service is one entry of master.cf that runs smtpd(8) (master(5)).
+// Service is one entry of master.cf (master(5)).
 type Service struct {
 	Name, Type string // "smtp", "inet"; "127.0.0.1:10025", "inet"; "smtpd", "pass"
 	Chroot     bool   // the chroot column, its default filled in
@@ -48,14 +52,14 @@ func parseParams(out string) Params {
 	return p
 }
 
-// parseMaster joins the entries of "postconf -M" that run smtpd(8) with their overrides from "postconf -P".
+// parseMaster joins the entries of "postconf -M" that run daemon with their overrides from "postconf -P".
 // chrootDefault is what "-" in the chroot column means.
-func parseMaster(entries, overrides string, chrootDefault bool) []Service {
+func parseMaster(daemon, entries, overrides string, chrootDefault bool) []Service {
 	var services []Service
 	for line := range strings.Lines(entries) {
 		line = strings.TrimRight(line, " \r\n")
 		f := strings.Fields(line)
-		if len(f) < 8 || path.Base(f[7]) != "smtpd" {
+		if len(f) < 8 || path.Base(f[7]) != daemon {
 			continue
 		}
 		s := Service{Name: f[0], Type: f[1], Chroot: chrootDefault, Overrides: Params{}, Entry: line}

@@ -79,38 +79,45 @@ type policyCall struct {
 var policyOptions = set("timeout max_idle max_ttl retry_delay request_limit try_limit default_action policy_context")
 
 func parsePolicyCall(token string) (policyCall, error) {
+	address, options, err := parseGroup(token, policyOptions, valid)
+	return policyCall{address, options}, err
+}
+
+// parseGroup reads an address, or a group that begins with one and goes on with options: "name=value", or
+// "{ name = value }". A name that is not known, or a value that is not valid, is fatal to smtpd(8).
+func parseGroup(token string, known map[string]bool, valid func(option, value string) bool) (address string, options map[string]string, err error) {
 	if !strings.HasPrefix(token, "{") {
-		return policyCall{address: token}, nil
+		return token, nil, nil
 	}
 	body, err := inner(token)
 	if err != nil {
-		return policyCall{}, err
+		return "", nil, err
 	}
 	parts := split(body)
 	if len(parts) == 0 {
-		return policyCall{}, errors.New("no address between the braces")
+		return "", nil, errors.New("no address between the braces")
 	}
-	call := policyCall{address: parts[0], options: map[string]string{}}
+	address, options = parts[0], map[string]string{}
 	for _, part := range parts[1:] {
 		if strings.HasPrefix(part, "{") {
 			if part, err = inner(part); err != nil {
-				return call, err
+				return address, options, err
 			}
 		}
 		name, value, ok := strings.Cut(part, "=")
 		if name = strings.TrimSpace(name); !ok || name == "" {
-			return call, errors.New("missing '=' after " + quote(part))
+			return address, options, errors.New("missing '=' after " + quote(part))
 		}
-		if !policyOptions[name] {
-			return call, errors.New("unknown option " + quote(name))
+		if !known[name] {
+			return address, options, errors.New("unknown option " + quote(name))
 		}
 		value = strings.TrimSpace(value)
 		if !valid(name, value) {
-			return call, errors.New("bad value for " + name + ": " + quote(value))
+			return address, options, errors.New("bad value for " + name + ": " + quote(value))
 		}
-		call.options[name] = value
+		options[name] = value
 	}
-	return call, nil
+	return address, options, nil
 }
 
 // valid says whether smtpd(8) starts with this value.

@@ -1,0 +1,61 @@
+package postconf
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Want is what our own configuration says.
+type Want struct {
+	PolicyListen string      // [policy] listen: "inet:host:port", "unix:/path", "" for off
+	MilterListen string      // [milter] listen, likewise
+	Connectors   []Connector // in the configuration's order: the first that matches holds
+}
+
+// Connector is a listener or a range of clients with a treatment of its own. It matches by all that is set; what is
+// empty matches anything.
+type Connector struct {
+	Name            string
+	ClientAddresses []netip.Prefix
+	Ports           []uint16 // of the server
+	Listeners       []string // {daemon_name} of a milter, policy_context of a policy service
+	Treat           string   // "enforce", "off", "external", "internal"
+}
+
+// What a connector may do with mail, as far as it matters here.
+const (
+	treatOff      = "off"      // no opinion; stamps are removed all the same
+	treatExternal = "external" // secured by other means, for some partners
+	treatInternal = "internal" // no opinion, and stamps are kept
+)
+
+// anyListener stands for whatever name a listener may have.
+const anyListener = "\x00"
+
+// connector is the first that matches, or nil. Port 0 is one that is not known: it is in nobody's list.
+func (w *Want) connector(client netip.Addr, port uint16, listener string) *Connector {
+	for i := range w.Connectors {
+		k := &w.Connectors[i]
+		if (len(k.ClientAddresses) == 0 || slices.ContainsFunc(k.ClientAddresses, func(p netip.Prefix) bool { return p.Contains(client) })) &&
+			(len(k.Ports) == 0 || slices.Contains(k.Ports, port)) &&
+			(len(k.Listeners) == 0 || listener == anyListener || slices.Contains(k.Listeners, listener)) {
+			return k
+		}
+	}
+	return nil
+}
+
+// tomlFile is the file that a finding's lines are for if they are not Postfix's.
+const tomlFile = "domain-secured.toml"
+
+// toml is a connector as our configuration takes it.
+func toml(name string, clients []netip.Addr, port uint16, treat string) string {
+	quoted := make([]string, len(clients))
+	for i, c := range clients {
+		quoted[i] = strconv.Quote(c.String())
+	}
+	return fmt.Sprintf("[[connector]]\nname = %q\nclient_addresses = [%s]\nports = [%d]\ntreat = %q", name, strings.Join(quoted, ", "), port, treat)
+}
