@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -162,11 +161,13 @@ func clip(s string) string { return s[:min(len(s), 320)] }
 
 // sender is the sender's address, whichever door told it.
 func sender(f *policy.Facts) string {
-	address := clip(cmp.Or(f.MailAddr, f.Sender))
-	if bare, ok := strings.CutPrefix(address, "<"); ok {
-		address = strings.TrimSuffix(bare, ">")
+	if f.MailAddr != "" {
+		return clip(f.MailAddr)
 	}
-	return address
+	if bare, ok := strings.CutPrefix(f.Sender, "<"); ok && f.ToEnd {
+		return clip(strings.TrimSuffix(bare, ">")) // as the client wrote it
+	}
+	return clip(f.Sender)
 }
 
 // sentReply is the reply that refused the message, none if it was not refused.
