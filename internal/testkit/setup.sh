@@ -38,6 +38,8 @@ have postfix || need postfix "the mail server that domain-secured is tried with 
 if [ "$purpose" = test ]; then
 	have swaks || need swaks "an independent SMTP client to test with"
 	perl -MNet::SSLeay -e 1 2>/dev/null || need libnet-ssleay-perl "swaks needs it to speak TLS"
+	have miltertest || need miltertest "an independent mail server's side of the milter protocol to test with"
+	[ -e /usr/include/libmilter/mfapi.h ] || need libmilter-dev "the C library that milters are usually written with, to measure against"
 	have openssl || need openssl "an independent judge of the certificates the tests make"
 	have gcc || need gcc "go test -race needs a C compiler"
 	# gcc alone has neither headers nor crt1.o: only linking something shows whether they are there.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -114,6 +115,9 @@ func TestCasesAreSound(t *testing.T) {
 		if c.Certificate != "" && (!c.TLS || w.Certificates[c.Certificate] == nil) {
 			t.Errorf("%s: its certificate cannot be presented", c.Name)
 		}
+		if !c.Accepted && c.Stamp != "" || c.Stamp != "" && w.Certificates[c.Certificate] == nil {
+			t.Errorf("%s: its stamp cannot be", c.Name)
+		}
 		if c.Accepted != (c.Code == 0) || c.Accepted != (c.Enhanced == "") || c.Accepted != (c.Reason == "") {
 			t.Errorf("%s: accepted and refused", c.Name)
 		}
@@ -125,38 +129,79 @@ func TestCasesAreSound(t *testing.T) {
 	}
 }
 
-// TestRunAndCheck has a stand-in for domain-secured answer rightly, and wrongly.
+// TestRunAndCheck has stand-ins for domain-secured answer rightly, and wrongly.
 func TestRunAndCheck(t *testing.T) {
 	w, err := NewWorld()
 	if err != nil {
 		t.Fatal(err)
 	}
 	policy, answer := standIn(t)
+	milter, err := mta.StartStandIn(t.Context(), mta.StandInOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer milter.Close()
 	server, err := mta.StartFake(t.Context(), mta.FakeOptions{
-		Common: mta.Common{Domains: []string{"contoso.com"}, Certificate: w.Server}, Policy: policy,
+		Common: mta.Common{Domains: []string{"contoso.com"}, Certificate: w.Server}, Policy: policy, Milter: milter.Endpoint(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer server.Close()
-	refusal := func(c Case) string {
-		return fmt.Sprintf("%d %s %s%s (words). Contact: postmaster@contoso.com", c.Code, c.Enhanced, Demand(c.Sender), c.Reason)
+	check := func(c Case, action string, edits []mta.MilterPacket, ok bool) {
+		t.Helper()
+		answer(action)
+		milter.Become(mta.StandInOptions{Actions: 1<<0 | 1<<4, Answer: func(told []mta.MilterPacket) []mta.MilterPacket {
+			answers := []mta.MilterPacket{{Code: mta.MilterContinue}}
+			if told[len(told)-1].Code == mta.MilterEnd {
+				answers = slices.Concat(edits, answers)
+			}
+			return answers
+		}})
+		result, err := Run(t.Context(), server, w, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := result.Check(c); (err == nil) != ok {
+			t.Errorf("%s, answered %q and %q: %v", c.Name, action, edits, err)
+		}
+		if removed := result.Removed(c); ok && c.Accepted && removed != len(c.Forged) {
+			t.Errorf("%s: %d forged removed, not %d", c.Name, removed, len(c.Forged))
+		}
 	}
 	for _, c := range All() {
-		right, wrong := refusal(c), "DUNNO"
-		if c.Accepted {
-			right, wrong = "DUNNO", "450 4.7.0 no"
+		if !c.Accepted {
+			check(c, fmt.Sprintf("%d %s %s%s (words). Contact: postmaster@contoso.com", c.Code, c.Enhanced, Demand(c.Sender), c.Reason), nil, true)
+			check(c, "DUNNO", nil, false)
+			continue
 		}
-		for action, ok := range map[string]bool{right: true, wrong: false} {
-			answer(action)
-			result, err := Run(t.Context(), server, w, c)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := result.Check(c); (err == nil) != ok {
-				t.Errorf("%s, answered %q: %v", c.Name, action, err)
-			}
+		remove := make([]mta.MilterPacket, len(c.Forged))
+		for i := range remove {
+			remove[i] = mta.ChangeHeader(uint32(len(remove)-i), stampName, "")
 		}
+		stamped := func(at uint32, stamp string) []mta.MilterPacket {
+			return append(slices.Clone(remove), mta.InsertHeader(at, stampName, stamp))
+		}
+		check(c, "450 4.7.0 no", remove, false)
+		stamp := w.Stamp(c)
+		if stamp == "" {
+			check(c, "DUNNO", remove, true)
+			check(c, "DUNNO", stamped(0, "mx1.contoso.com; domain="+domain(c.Sender)), false)
+		} else {
+			check(c, "DUNNO", stamped(0, stamp), true)
+			check(c, "DUNNO", remove, false)
+			check(c, "DUNNO", stamped(1, stamp), false)
+			check(c, "DUNNO", stamped(0, strings.Replace(stamp, "sha256:", "sha256:0", 1)), false)
+			check(c, "DUNNO", append(stamped(0, stamp), mta.InsertHeader(0, stampName, stamp)), false)
+		}
+		if len(c.Forged) > 0 {
+			check(c, "DUNNO", append(slices.Clone(remove[1:]), stamped(0, stamp)[len(remove):]...), false)
+		}
+		touched := stamped(0, stamp)
+		if stamp == "" {
+			touched = remove
+		}
+		check(c, "DUNNO", append(slices.Clone(touched), mta.ChangeHeader(1, "Subject", "changed")), false)
 	}
 
 	demanded := Case{Sender: bank, Code: 450, Enhanced: "4.7.5", Reason: "certificate-expired"}

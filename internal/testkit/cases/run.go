@@ -17,6 +17,9 @@ import (
 type Result struct {
 	Reply   smtpclient.Reply // what the sender's server was told
 	Arrived *mta.Message     // nil: nothing
+
+	sent  []byte
+	stamp string // that it must have
 }
 
 // runTimeout bounds a case: the session, and the delivery after it.
@@ -29,20 +32,25 @@ func Run(ctx context.Context, server mta.MTA, w *World, c Case) (Result, error) 
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
 
-	o := smtpclient.Options{Addr: server.Addr(), Hello: "mail1." + domain(c.Sender), TLS: c.TLS}
+	host := "mail1." + domain(c.Sender)
+	if c.Sender == "" {
+		host = "mail1.example.net"
+	}
+	o := smtpclient.Options{Addr: server.Addr(), Hello: host, TLS: c.TLS}
 	if c.Certificate != "" {
 		certificate := w.Certificates[c.Certificate].TLSCertificate()
 		o.Certificate = &certificate
 	}
-	id := fmt.Sprintf("<%s.%s@%s>", c.Name, rand.Text(), domain(c.Sender))
-	reply, err := smtpclient.Send(ctx, o, smtpclient.Mail{Sender: c.Sender, Recipients: []string{Recipient}, Data: letter(c, id)})
+	id := fmt.Sprintf("<%s.%s@%s>", c.Name, rand.Text(), host)
+	result := Result{sent: letter(c, id), stamp: w.Stamp(c)}
+	var err error
+	result.Reply, err = smtpclient.Send(ctx, o, smtpclient.Mail{Sender: c.Sender, Recipients: []string{Recipient}, Data: result.sent})
 	if err != nil {
 		return Result{}, fmt.Errorf("case %s: %w", c.Name, err)
 	}
-	result := Result{Reply: reply}
 
 	mine := func(m mta.Message) bool { return m.Header.Get("Message-ID") == id }
-	if reply.Accepted() {
+	if result.Reply.Accepted() {
 		arrived, err := server.Delivered(ctx, mine)
 		if err != nil {
 			return result, fmt.Errorf("case %s: accepted, but: %w", c.Name, err)
@@ -63,9 +71,20 @@ func Run(ctx context.Context, server mta.MTA, w *World, c Case) (Result, error) 
 	return result, nil
 }
 
+// letter is a case's message. Forged stamps stand at the top, and at the end of the header.
 func letter(c Case, id string) []byte {
-	return fmt.Appendf(nil, "From: <%s>\nTo: <%s>\nSubject: %s\nDate: %s\nMessage-ID: %s\n\n%s\n",
-		c.Sender, Recipient, c.Name, time.Now().Format(time.RFC1123Z), id, c.Words)
+	half := (len(c.Forged) + 1) / 2
+	header := slices.Clone(c.Forged[:half])
+	from := c.From
+	if from == nil {
+		from = []string{"<" + c.Sender + ">"}
+	}
+	for _, body := range from {
+		header = append(header, "From: "+body)
+	}
+	header = append(header, "To: <"+Recipient+">", "Subject: "+c.Name, "Date: "+time.Now().Format(time.RFC1123Z), "Message-ID: "+id)
+	header = append(header, c.Forged[half:]...)
+	return fmt.Appendf(nil, "%s\n\n%s\n", strings.Join(header, "\n"), c.Words)
 }
 
 // Check says in which ways the result is not what the case demands, nil if it is.
@@ -91,7 +110,10 @@ func (r Result) Check(c Case) error {
 	if r.Arrived != nil && (r.Arrived.Sender != c.Sender || r.Arrived.Recipient != Recipient) {
 		differs("arrived from %q for %q, not from %q for %q", r.Arrived.Sender, r.Arrived.Recipient, c.Sender, Recipient)
 	}
-	if wrong != nil {
+	if r.Arrived != nil {
+		wrong = append(wrong, r.checkHeader())
+	}
+	if errors.Join(wrong...) != nil {
 		return fmt.Errorf("case %s: %w", c.Name, errors.Join(wrong...))
 	}
 	return nil

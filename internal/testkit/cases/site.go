@@ -19,6 +19,8 @@ type SetupOptions struct {
 	Binary string // domain-secured
 	Dir    string // its folder; a new temporary one, which Close removes, when empty
 	Fake   bool   // the fake MTA instead of Postfix
+
+	Services []mta.Service // of Postfix, beside the one that mail is sent to
 }
 
 // A Site is contoso.com's mail server, running: the MTA, domain-secured beside it, both in one folder.
@@ -68,12 +70,11 @@ func (s *Site) start(ctx context.Context, o SetupOptions) (err error) {
 	if s.World, err = NewWorld(); err != nil {
 		return err
 	}
-	// Postfix's user goes through it to its files and to the policy service.
+	// Postfix's user goes through it to its files and to domain-secured.
 	if err := errors.Join(os.MkdirAll(s.Dir, 0o755), os.Chmod(s.Dir, 0o755)); err != nil {
 		return err
 	}
-	policy := "unix:" + filepath.Join(s.Dir, "policy.sock")
-	for name, content := range s.World.Files(policy) {
+	for name, content := range s.World.Files(s.endpoint("milter"), s.endpoint("policy")) {
 		if err := os.WriteFile(filepath.Join(s.Dir, name), content, 0o644); err != nil {
 			return err
 		}
@@ -89,15 +90,20 @@ func (s *Site) start(ctx context.Context, o SetupOptions) (err error) {
 		return err
 	}
 
-	common := mta.Common{Hostname: "mx1.contoso.com", Domains: []string{"contoso.com"}, Certificate: s.World.Server}
-	s.MTA, err = s.startMTA(ctx, common, policy, o.Fake)
+	common := mta.Common{Hostname: Hostname, Domains: []string{"contoso.com"}, Certificate: s.World.Server}
+	s.MTA, err = s.startMTA(ctx, common, o)
 	return err
 }
 
-func (s *Site) startMTA(ctx context.Context, common mta.Common, policy string, fake bool) (mta.MTA, error) {
-	if fake {
+// endpoint returns where a door of domain-secured listens.
+func (s *Site) endpoint(door string) string { return "unix:" + filepath.Join(s.Dir, door+".sock") }
+
+func (s *Site) startMTA(ctx context.Context, common mta.Common, o SetupOptions) (mta.MTA, error) {
+	if o.Fake {
 		f, err := mta.StartFake(ctx, mta.FakeOptions{
-			Common: common, Policy: policy, PolicyTimeout: 10 * time.Second, PolicyDefault: policyDefault,
+			Common: common,
+			Milter: s.endpoint("milter"), MilterTimeout: 10 * time.Second,
+			Policy: s.endpoint("policy"), PolicyTimeout: 10 * time.Second, PolicyDefault: policyDefault,
 		})
 		if err != nil {
 			return nil, err // and not f, since a nil *Fake is no nil MTA
@@ -105,8 +111,11 @@ func (s *Site) startMTA(ctx context.Context, common mta.Common, policy string, f
 		return f, nil
 	}
 	p, err := mta.StartPostfix(ctx, mta.PostfixOptions{
-		Common: common, Dir: filepath.Join(s.Dir, "postfix"),
-		Main: []string{fmt.Sprintf("smtpd_data_restrictions = check_policy_service { %s, timeout=10s, { default_action = %s } }", policy, policyDefault)},
+		Common: common, Dir: filepath.Join(s.Dir, "postfix"), Services: o.Services,
+		Main: []string{
+			fmt.Sprintf("smtpd_milters = { %s, default_action=tempfail, connect_timeout=5s, command_timeout=10s, content_timeout=60s }", s.endpoint("milter")),
+			fmt.Sprintf("smtpd_data_restrictions = check_policy_service { %s, timeout=10s, { default_action = %s } }", s.endpoint("policy"), policyDefault),
+		},
 	})
 	if err != nil {
 		return nil, err

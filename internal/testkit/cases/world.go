@@ -42,7 +42,7 @@ func NewWorld() (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := pki.SelfSigned(pki.LeafOptions{CommonNames: []string{"mx1.contoso.com"}, DNSNames: []string{"mx1.contoso.com"}})
+	server, err := pki.SelfSigned(pki.LeafOptions{CommonNames: []string{Hostname}, DNSNames: []string{Hostname}})
 	if err != nil {
 		return nil, err
 	}
@@ -85,16 +85,37 @@ func (w *World) Imported() []Kind {
 	return kinds
 }
 
+// fingerprint is a certificate's SHA-256 as the configuration and the stamp write it.
+func (w *World) fingerprint(kind Kind) string {
+	return "sha256:" + strings.ToLower(strings.ReplaceAll(w.Certificates[kind].Fingerprint(), ":", ""))
+}
+
+// Hostname is contoso.com's mail server, whose name begins its stamps.
+const Hostname = "mx1.contoso.com"
+
+// Stamp returns the whole value of the stamp that a case's message must have, "" for none.
+func (w *World) Stamp(c Case) string {
+	if c.Stamp == "" {
+		return ""
+	}
+	revocation := ""
+	if strings.HasPrefix(c.Stamp, "auth=chain") { // a pin needs none
+		revocation = "revocation=unchecked; "
+	}
+	return fmt.Sprintf("%s; domain=%s; %s;\n  fingerprint=%s; %stls=TLSv1.3; client=127.0.0.1",
+		Hostname, domain(c.Sender), c.Stamp, w.fingerprint(c.Certificate), revocation)
+}
+
 // rootFile is where the configuration expects the bank's root.
 const rootFile = "woodgrovebank-root.pem"
 
 // Files returns contoso.com's configuration, by file name: domain-secured.toml, the lists, and what they name.
-// policy is where the policy service listens, "unix:/path" or "inet:host:port"; the state is kept in "state"
+// milter and policy are where the two listen, "unix:/path" or "inet:host:port"; the state is kept in "state"
 // beside the files.
-func (w *World) Files(policy string) map[string][]byte {
-	pin := strings.ToLower(strings.ReplaceAll(w.Certificates[Pinned].Fingerprint(), ":", ""))
+func (w *World) Files(milter, policy string) map[string][]byte {
+	pin := w.fingerprint(Pinned)
 	return map[string][]byte{
-		"domain-secured.toml": fmt.Appendf(nil, configuration, policy, rootFile, pin),
+		"domain-secured.toml": fmt.Appendf(nil, configuration, milter, policy, rootFile, pin),
 		"receive.list":        []byte("# mail from these domains must be proven\nwoodgrovebank.com\ntailspintoys.com\nlitwareinc.com\n"),
 		"send.list":           nil,
 		rootFile:              w.Root.PEM(),
@@ -109,8 +130,8 @@ receive = "receive.list"
 send = "send.list"
 
 [milter]
-listen = ""
-unix_mode = "0666" # Postfix's user must get at the policy service, too
+listen = %q
+unix_mode = "0666" # Postfix's user must get at both sockets
 
 [policy]
 listen = %q
@@ -130,8 +151,9 @@ roots = [%q]
 
 [partner."tailspintoys.com"]
 trust = "pins"
-pins = ["sha256:%s"]
+pins = [%[4]q]
 
 [partner."litwareinc.com"]
 mode = "testing"
+pins = [%[4]q] # besides, not instead of, chains
 `

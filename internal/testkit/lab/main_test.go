@@ -30,6 +30,11 @@ func TestLab(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
+	for _, want := range []string{"\nno stamp, 7 forged removed\n", "\nDomain-Secured: mx1.contoso.com; domain=tailspintoys.com; auth=pin;\n  fingerprint=sha256:"} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("not a word of %q", want)
+		}
+	}
 	if !strings.HasPrefix(lines[0], "Using a fake MTA, not Postfix") || !strings.HasSuffix(lines[len(lines)-1], " passed, 0 failed") {
 		t.Errorf("stdout:\n%s\nstderr:\n%s", &stdout, &stderr)
 	}
@@ -90,15 +95,19 @@ func TestTable(t *testing.T) {
 	refused := cases.Result{Reply: smtpclient.Reply{Stage: smtpclient.DATA, Code: 450, Text: "4.7.1 no"}}
 	table.row(c, refused, nil)
 	table.row(c, cases.Result{Arrived: &mta.Message{}}, errors.New("it differs"))
+	forged := cases.Case{Words: "forged", Forged: make([]string, 3)}
+	stamp := mta.Field{Name: "Domain-Secured", Value: " mx1;\n  fingerprint=sha256:" + strings.Repeat("0123456789abcdef", 4) + "; tls=" + strings.Repeat("ü", 100)}
+	table.row(forged, cases.Result{Arrived: &mta.Message{}}, nil)
+	table.row(forged, cases.Result{Arrived: &mta.Message{Fields: []mta.Field{stamp}}}, nil)
 	for line := range strings.SplitSeq(out.String(), "\n") {
 		if strings.HasPrefix(line, "NOT as expected: it differs") {
 			continue
 		}
-		if cells := strings.FieldsFunc(line, func(r rune) bool { return r == '|' || r == '+' }); len(cells) > 4 || len([]rune(line)) > 105 {
+		if cells := strings.FieldsFunc(line, func(r rune) bool { return r == '|' || r == '+' }); len(cells) > 4 || len([]rune(line)) > tableWidth {
 			t.Errorf("a line out of shape: %q", line)
 		}
 	}
-	for _, want := range []string{"450 4.7.1 no", "nothing", "the message", "yes", "NOT"} {
+	for _, want := range []string{"450 4.7.1 no", "nothing", "the message", "yes", "NOT", "\nno stamp\n", "\nno stamp, 3 forged removed\n", "\nDomain-Secured: mx1;\n  fingerprint=sha256:0123456789ab…; tls=ü", "\n2 forged removed\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("not a word of %q:\n%s", want, &out)
 		}

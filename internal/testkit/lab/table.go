@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -10,10 +11,13 @@ import (
 )
 
 // widths of the columns, in characters: what was sent, what its sender was told, what arrived, as expected.
-var widths = [...]int{30, 46, 12, 8}
+var widths = [...]int{30, 41, 12, 8}
+
+// tableWidth is that of the whole table, a usual terminal's.
+const tableWidth = 100
 
 // A table is written row by row, so that a person can watch; texts too long for their column are continued
-// below.
+// below. Under a message that arrived stands its stamp.
 type table struct{ out io.Writer }
 
 func newTable(out io.Writer) table {
@@ -37,10 +41,44 @@ func (t table) row(c cases.Case, r cases.Result, err error) {
 		verdict = "NOT"
 	}
 	t.lines(c.Words, told, arrived, verdict)
+	for _, line := range stampLines(c, r) {
+		fmt.Fprintln(t.out, line)
+	}
 	if err != nil {
 		fmt.Fprintf(t.out, "NOT as expected: %v\n", err)
 	}
 	t.rule()
+}
+
+var longHash = regexp.MustCompile(`(sha256:[0-9a-f]{12})[0-9a-f]{52}`)
+
+// stampLines returns the stamps of what arrived as they were delivered, but for the length of the hash, and what
+// became of forged ones; nothing if nothing arrived.
+func stampLines(c cases.Case, r cases.Result) (lines []string) {
+	if r.Arrived == nil {
+		return nil
+	}
+	for _, stamp := range r.Stamps() {
+		for line := range strings.SplitSeq(longHash.ReplaceAllString(stamp.String(), "$1…"), "\n") {
+			if utf8.RuneCountInString(line) > tableWidth {
+				line = string([]rune(line)[:tableWidth-1]) + "…"
+			}
+			lines = append(lines, line)
+		}
+	}
+	removed := ""
+	if n := r.Removed(c); n > 0 {
+		removed = fmt.Sprintf("%d forged removed", n)
+	}
+	switch {
+	case lines == nil && removed != "":
+		lines = []string{"no stamp, " + removed}
+	case lines == nil:
+		lines = []string{"no stamp"}
+	case removed != "":
+		lines = append(lines, removed)
+	}
+	return lines
 }
 
 func (t table) rule() {

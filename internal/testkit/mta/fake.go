@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"domain-secured/internal/testkit/smtpclient"
 )
 
 // Limits of the fake server. What exceeds them is refused or cut off, never kept.
@@ -23,27 +25,35 @@ const (
 	fakeTimeout     = 60 * time.Second // for each command
 )
 
-// FakeOptions describe a fake server.
+// FakeOptions describe a fake server. Its services are named "inet:host:port" or "unix:/path".
 type FakeOptions struct {
 	Common
 
-	// Policy is the policy service asked at DATA, "inet:host:port" or "unix:/path"; empty asks nobody.
+	// Milter is told of everything, as with smtpd_milters and milter_default_action = tempfail; empty tells
+	// nobody.
+	Milter        string
+	MilterTimeout time.Duration // for connecting and for each answer; 30 seconds, milter_command_timeout, when 0
+
+	// Policy is the policy service asked at DATA; empty asks nobody.
 	Policy        string
 	PolicyContext string        // policy_context
 	PolicyTimeout time.Duration // smtpd_policy_service_timeout; 100 seconds when 0
 	PolicyDefault string        // smtpd_policy_service_default_action; Postfix's own when empty
 }
 
-// Fake behaves, towards its client and the policy service, as Postfix 3.7 does with
-// "smtpd_data_restrictions = check_policy_service": the same attributes in the same order, the same tries
-// when the service fails, the same words around its reply. It is made for the sessions tests hold, not for
-// hostile ones. Mail stays in memory.
+// Fake behaves, towards its client, the policy service and the milter, as Postfix 3.7 does with
+// "smtpd_data_restrictions = check_policy_service" and smtpd_milters: the same attributes, events and macros in
+// the same order, the same tries when a service fails, the same words around its reply. It is made for the
+// sessions tests hold, not for hostile ones. Mail stays in memory.
 type Fake struct {
 	options  FakeOptions
 	tls      *tls.Config
 	listener net.Listener
 	policy   *policyClient
+	milter   endpoint
 	number   atomic.Int64 // of transactions
+	// forward, if set, takes every message instead of the mailbox, and returns the reply to it.
+	forward func(context.Context, smtpclient.Mail) string
 
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
@@ -59,7 +69,9 @@ type Fake struct {
 var _ MTA = (*Fake)(nil)
 
 // StartFake starts a fake server on a port of 127.0.0.1. The end of ctx later on does nothing.
-func StartFake(ctx context.Context, o FakeOptions) (*Fake, error) {
+func StartFake(ctx context.Context, o FakeOptions) (*Fake, error) { return newFake(ctx, o, nil) }
+
+func newFake(ctx context.Context, o FakeOptions, forward func(context.Context, smtpclient.Mail) string) (*Fake, error) {
 	if err := o.complete(); err != nil {
 		return nil, fmt.Errorf("start fake MTA: %w", err)
 	}
@@ -67,13 +79,20 @@ func StartFake(ctx context.Context, o FakeOptions) (*Fake, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start fake MTA: %w", err)
 	}
+	milter, err := parseEndpoint(o.Milter)
+	if err != nil {
+		return nil, fmt.Errorf("start fake MTA: milter: %w", err)
+	}
+	if o.MilterTimeout == 0 {
+		o.MilterTimeout = milterTimeout
+	}
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("start fake MTA: %w", err)
 	}
 	f := &Fake{
-		options: o, listener: listener, policy: policy,
+		options: o, listener: listener, policy: policy, milter: milter, forward: forward,
 		conns: map[net.Conn]bool{}, changed: make(chan struct{}),
 	}
 	if o.Certificate != nil {

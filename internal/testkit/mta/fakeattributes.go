@@ -48,9 +48,9 @@ func (s *fakeSession) attributes() string {
 	add("sasl_method", "")
 	add("sasl_username", "")
 	add("sasl_sender", "")
-	certificate := certificateAttributes(s.tls, s.fake.options.ClientCA)
-	add("ccert_subject", certificate.subject)
-	add("ccert_issuer", certificate.issuer)
+	certificate := certificateOf(s.tls, s.fake.options.ClientCA)
+	add("ccert_subject", xtext(certificate.subject))
+	add("ccert_issuer", xtext(certificate.issuer))
 	add("ccert_fingerprint", certificate.fingerprint)
 	add("ccert_pubkey_fingerprint", certificate.keyFingerprint)
 	protocol, cipher, bits := tlsAttributes(s.tls)
@@ -62,11 +62,15 @@ func (s *fakeSession) attributes() string {
 	return b.String()
 }
 
-type certificateValues struct{ subject, issuer, fingerprint, keyFingerprint string }
+type certificateValues struct {
+	trusted                     bool
+	subject, issuer             string // their common names
+	fingerprint, keyFingerprint string
+}
 
-// certificateAttributes tells of the client's certificate what Postfix tells: fingerprints always, names only
-// if the chain leads to ca and the certificate is one for clients.
-func certificateAttributes(state *tls.ConnectionState, ca *x509.Certificate) (v certificateValues) {
+// certificateOf tells of the client's certificate what Postfix tells: fingerprints always, names only if it is
+// trusted, that is if the chain leads to ca and the certificate is one for clients.
+func certificateOf(state *tls.ConnectionState, ca *x509.Certificate) (v certificateValues) {
 	if state == nil || len(state.PeerCertificates) == 0 {
 		return v
 	}
@@ -83,8 +87,9 @@ func certificateAttributes(state *tls.ConnectionState, ca *x509.Certificate) (v 
 	}); err != nil {
 		return v
 	}
-	v.subject = xtext(attribute(leaf.Subject, commonName))
-	v.issuer = xtext(or(attribute(leaf.Issuer, commonName), attribute(leaf.Issuer, organization)))
+	v.trusted = true
+	v.subject = attribute(leaf.Subject, commonName)
+	v.issuer = or(attribute(leaf.Issuer, commonName), attribute(leaf.Issuer, organization))
 	return v
 }
 

@@ -25,9 +25,9 @@ const (
 // A policyClient asks a policy service. Like a number of smtpd(8) processes it keeps its connections from one
 // session to the next, and finds out that a server has closed one only when it wants to use it.
 type policyClient struct {
-	network, address string // empty: asks nobody
-	timeout          time.Duration
-	fallback         string
+	endpoint // none: asks nobody
+	timeout  time.Duration
+	fallback string
 
 	mu     sync.Mutex
 	idle   []*policyConn
@@ -47,13 +47,9 @@ func newPolicyClient(o FakeOptions) (*policyClient, error) {
 	if p.fallback == "" {
 		p.fallback = policyDefault
 	}
-	if o.Policy == "" {
-		return p, nil
-	}
-	kind, address, ok := strings.Cut(o.Policy, ":")
-	networks := map[string]string{"inet": "tcp", "unix": "unix"}
-	if p.network, p.address = networks[kind], address; !ok || p.network == "" || address == "" {
-		return nil, fmt.Errorf("policy service %q is neither inet:host:port nor unix:/path", o.Policy)
+	var err error
+	if p.endpoint, err = parseEndpoint(o.Policy); err != nil {
+		return nil, fmt.Errorf("policy service: %w", err)
 	}
 	return p, nil
 }
@@ -131,8 +127,7 @@ func (p *policyClient) take(ctx context.Context, fresh bool) (*policyConn, error
 		return conn, nil
 	}
 	p.mu.Unlock()
-	dialer := net.Dialer{Timeout: p.timeout}
-	conn, err := dialer.DialContext(ctx, p.network, p.address)
+	conn, err := p.dial(ctx, p.timeout)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +163,7 @@ var (
 // askPolicy asks about the transaction, and returns what the client is to be told if it is refused. It knows
 // the actions of access(5) that say yes or no, and PREPEND.
 func (s *fakeSession) askPolicy() (refusal string) {
-	if s.fake.policy.network == "" {
+	if s.fake.policy.isZero() {
 		return ""
 	}
 	action := s.fake.policy.ask(s, s.attributes())

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"domain-secured/internal/testkit/smtpclient"
 )
 
 // A fakeSession is one SMTP connection to the fake server.
@@ -22,6 +24,9 @@ type fakeSession struct {
 	tls      *tls.ConnectionState
 	protocol string // "SMTP", "ESMTP"
 	hello    string
+
+	milter  *fakeMilter // nil without one, and after it has failed
+	verdict string      // what the milter, or its failure, has the client told from now on
 
 	fakeTransaction
 }
@@ -34,7 +39,11 @@ type fakeTransaction struct {
 	instance   string
 	queueID    string
 	recipients []string
-	prepend    string // a header field that the policy service wants at the top
+	recipient  string   // the one that is being told to the milter
+	written    []string // of MAIL: the sender with its brackets, parameters
+	prepend    string   // a header field that the policy service wants at the top
+	passed     bool     // the milter has accepted, or discarded, the message
+	discarded  bool
 }
 
 func newFakeSession(f *Fake, conn net.Conn) *fakeSession {
@@ -48,6 +57,8 @@ func (s *fakeSession) run() {
 	peer := s.conn.RemoteAddr()
 	s.fake.logf("connect from %s", peer)
 	defer s.fake.logf("disconnect from %s", peer)
+	s.startMilter()
+	defer s.endMilter()
 	for err := s.reply("220 %s ESMTP", s.fake.options.Hostname); err == nil; {
 		err = s.next()
 	}
@@ -63,10 +74,10 @@ func (s *fakeSession) next() error {
 	verb, argument, _ := strings.Cut(strings.TrimRight(string(line), "\r\n"), " ")
 	switch strings.ToUpper(verb) {
 	case "HELO":
-		s.protocol, s.hello, s.fakeTransaction = "SMTP", argument, fakeTransaction{}
+		s.greeted("SMTP", argument)
 		return s.reply("250 %s", s.fake.options.Hostname)
 	case "EHLO":
-		s.protocol, s.hello, s.fakeTransaction = "ESMTP", argument, fakeTransaction{}
+		s.greeted("ESMTP", argument)
 		return s.extensions()
 	case "STARTTLS":
 		return s.startTLS()
@@ -77,7 +88,7 @@ func (s *fakeSession) next() error {
 	case "DATA":
 		return s.data()
 	case "RSET":
-		s.fakeTransaction = fakeTransaction{}
+		s.abort()
 		return s.reply("250 2.0.0 Ok")
 	case "NOOP":
 		return s.reply("250 2.0.0 Ok")
@@ -93,6 +104,17 @@ func (s *fakeSession) reply(format string, args ...any) error {
 	return err
 }
 
+// greeted takes note of HELO and EHLO. What the milter says against them is told later.
+func (s *fakeSession) greeted(protocol, hello string) {
+	again := s.hello != ""
+	s.protocol, s.hello = protocol, hello
+	s.tell(milterHello, milterStrings(hello), nil)
+	if again { // only now, as smtpd(8) has it
+		s.abort()
+	}
+	s.fakeTransaction = fakeTransaction{}
+}
+
 func (s *fakeSession) extensions() error {
 	lines := []string{s.fake.options.Hostname, "PIPELINING", fmt.Sprintf("SIZE %d", fakeMessageSize)}
 	if s.fake.tls != nil && s.tls == nil {
@@ -106,6 +128,9 @@ func (s *fakeSession) startTLS() error {
 	if s.fake.tls == nil || s.tls != nil {
 		return s.reply("503 5.5.1 Error: TLS not available")
 	}
+	if s.verdict != "" {
+		return s.reply("454 4.3.0 Try again later")
+	}
 	if err := s.reply("220 2.0.0 Ready to start TLS"); err != nil {
 		return err
 	}
@@ -116,9 +141,11 @@ func (s *fakeSession) startTLS() error {
 	}
 	state := conn.ConnectionState()
 	s.fake.logf("TLS with %s: %s", s.conn.RemoteAddr(), tls.VersionName(state.Version))
-	// A new reader: what the client sent in the clear after STARTTLS must not count.
+	s.abort()
+	// A new reader, and all else anew: what the client sent in the clear must not count.
+	milter, verdict := s.milter, s.verdict
 	*s = *newFakeSession(s.fake, conn)
-	s.tls = &state
+	s.tls, s.milter, s.verdict = &state, milter, verdict
 	return nil
 }
 
@@ -126,12 +153,12 @@ func (s *fakeSession) mail(argument string) error {
 	if s.open {
 		return s.reply("503 5.5.1 Error: nested MAIL command")
 	}
-	sender, parameters, ok := path(argument, "FROM:")
+	sender, written, ok := path(argument, "FROM:")
 	if !ok {
 		return s.reply("501 5.5.4 Syntax: MAIL FROM:<address>")
 	}
-	s.fakeTransaction = fakeTransaction{open: true, sender: sender, size: "0"}
-	for _, parameter := range parameters {
+	s.fakeTransaction = fakeTransaction{open: true, sender: sender, size: "0", written: written}
+	for _, parameter := range written[1:] {
 		if value, ok := cutPrefixFold(parameter, "SIZE="); ok {
 			if _, err := strconv.ParseUint(value, 10, 63); err != nil {
 				s.open = false
@@ -145,6 +172,10 @@ func (s *fakeSession) mail(argument string) error {
 	number := s.fake.number.Add(1)
 	s.instance = fmt.Sprintf("%x.%x.%x.%x", os.Getpid(), now.Unix(), now.Nanosecond()/1000, number)
 	s.queueID = fmt.Sprintf("%05X%06X", now.Nanosecond()/1000, number&0xffffff)
+	if refusal := s.tell(milterMail, milterStrings(written...), nil); refusal != "" {
+		s.fakeTransaction = fakeTransaction{}
+		return s.refuse(refusal)
+	}
 	return s.reply("250 2.1.0 Ok")
 }
 
@@ -152,7 +183,7 @@ func (s *fakeSession) rcpt(argument string) error {
 	if !s.open {
 		return s.reply("503 5.5.1 Error: need MAIL command")
 	}
-	recipient, _, ok := path(argument, "TO:")
+	recipient, written, ok := path(argument, "TO:")
 	if !ok || recipient == "" {
 		return s.reply("501 5.5.4 Syntax: RCPT TO:<address>")
 	}
@@ -161,6 +192,10 @@ func (s *fakeSession) rcpt(argument string) error {
 	}
 	if !s.fake.hosts(recipient) {
 		return s.reply("554 5.7.1 <%s>: Relay access denied", recipient)
+	}
+	s.recipient = recipient
+	if refusal := s.tell(milterRcpt, milterStrings(written...), nil); refusal != "" {
+		return s.refuse(refusal)
 	}
 	s.recipients = append(s.recipients, recipient)
 	return s.reply("250 2.1.5 Ok")
@@ -172,11 +207,10 @@ func (s *fakeSession) data() error {
 	}
 	if refusal := s.askPolicy(); refusal != "" {
 		s.fake.logf("%s: reject: DATA from %s: %s; from=<%s>", s.queueID, s.conn.RemoteAddr(), refusal, s.sender)
-		err := s.reply("%s", refusal)
-		if strings.HasPrefix(refusal, "421") {
-			err = errors.Join(err, errQuit)
-		}
-		return err
+		return s.refuse(refusal)
+	}
+	if refusal := s.tell(milterData, "", nil); refusal != "" {
+		return s.refuse(refusal)
 	}
 	if err := s.reply("354 End data with <CR><LF>.<CR><LF>"); err != nil {
 		return err
@@ -190,77 +224,48 @@ func (s *fakeSession) data() error {
 		// What follows is still message: there is no way on from here.
 		return errors.Join(s.reply("552 5.3.4 Error: message file too big"), errQuit)
 	}
-	id := s.queueID
+	return s.content(content)
+}
+
+// content disposes of a message, all of which is here.
+func (s *fakeSession) content(content []byte) error {
+	defer s.abort()
+	if s.fake.forward != nil {
+		return s.reply("%s", s.fake.forward(s.fake.ctx, smtpclient.Mail{
+			Sender: strings.Trim(s.written[0], "<>"), Recipients: s.recipients,
+			Parameters: strings.Join(s.written[1:], " "), Data: content,
+		}))
+	}
+	c := newFakeContent(s.prepend, s.received(), content)
+	if refusal := s.tellContent(c); refusal != "" {
+		return s.refuse(refusal)
+	}
 	for _, recipient := range s.recipients {
-		if !s.fake.deliver(s.delivery(recipient, content)) {
+		if !s.discarded && !s.fake.deliver(s.delivery(recipient, c)) {
 			return s.reply("452 4.3.1 Insufficient system storage")
 		}
 	}
-	s.fake.logf("%s: from=<%s>, status=sent", id, s.sender)
-	s.fakeTransaction = fakeTransaction{}
-	return s.reply("250 2.0.0 Ok: queued as %s", id)
+	s.fake.logf("%s: from=<%s>, status=sent", s.queueID, s.sender)
+	return s.reply("250 2.0.0 Ok: queued as %s", s.queueID)
+}
+
+// refuse says no; to a refusal with 421 it adds the end of the session.
+func (s *fakeSession) refuse(refusal string) error {
+	err := s.reply("%s", refusal)
+	if strings.HasPrefix(refusal, "421") {
+		err = errors.Join(err, errQuit)
+	}
+	return err
+}
+
+// received returns the field that every mail server adds.
+func (s *fakeSession) received() Field {
+	return Field{"Received", fmt.Sprintf(" from %s (unknown [127.0.0.1])\n\tby %s with %s id %s;\n\t%s",
+		s.hello, s.fake.options.Hostname, s.protocol, s.queueID, time.Now().Format(time.RFC1123Z))}
 }
 
 // delivery returns the message as virtual(8) would write it.
-func (s *fakeSession) delivery(recipient string, content []byte) []byte {
-	var b strings.Builder
-	fmt.Fprintf(&b, "Return-Path: <%s>\nX-Original-To: %s\nDelivered-To: %s\n", s.sender, recipient, recipient)
-	if s.prepend != "" {
-		b.WriteString(s.prepend + "\n")
-	}
-	fmt.Fprintf(&b, "Received: from %s (unknown [127.0.0.1])\n\tby %s with %s id %s;\n\t%s\n",
-		s.hello, s.fake.options.Hostname, s.protocol, s.queueID, time.Now().Format(time.RFC1123Z))
-	b.Write(content)
-	return []byte(b.String())
-}
-
-// hosts reports whether the fake server takes mail for an address.
-func (f *Fake) hosts(address string) bool {
-	_, domain, _ := cutLast(address, "@")
-	for _, hosted := range f.options.Domains {
-		if strings.EqualFold(domain, hosted) {
-			return true
-		}
-	}
-	return false
-}
-
-// path reads the argument of MAIL and RCPT: the address in the form Postfix hands it on (without brackets,
-// source route and quotes, otherwise untouched), and the parameters after it.
-func path(argument, keyword string) (address string, parameters []string, ok bool) {
-	rest, ok := cutPrefixFold(argument, keyword)
-	if !ok {
-		return "", nil, false
-	}
-	rest, ok = strings.CutPrefix(strings.TrimSpace(rest), "<")
-	if !ok {
-		return "", nil, false
-	}
-	// A quoted local part may hold a bracket.
-	address, tail, ok := cutLast(rest, ">")
-	if !ok {
-		return "", nil, false
-	}
-	if strings.HasPrefix(address, "@") {
-		_, address, _ = strings.Cut(address, ":")
-	}
-	if local, domain, ok := cutLast(address, "@"); ok && strings.HasPrefix(local, `"`) && strings.HasSuffix(local, `"`) && len(local) > 1 {
-		address = strings.ReplaceAll(local[1:len(local)-1], `\`, "") + "@" + domain
-	}
-	return address, strings.Fields(tail), true
-}
-
-func cutPrefixFold(s, prefix string) (string, bool) {
-	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
-		return s, false
-	}
-	return s[len(prefix):], true
-}
-
-func cutLast(s, separator string) (before, after string, found bool) {
-	i := strings.LastIndex(s, separator)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(separator):], true
+func (s *fakeSession) delivery(recipient string, c *fakeContent) []byte {
+	return fmt.Appendf(nil, "Return-Path: <%s>\nX-Original-To: %s\nDelivered-To: %s\n%s",
+		s.fake.canonical(s.sender), recipient, recipient, c)
 }

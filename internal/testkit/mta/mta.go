@@ -1,10 +1,9 @@
 // Package mta starts mail servers to test with: a private Postfix, and a fake one for where there is no
-// Postfix or no root. Both listen on loopback only, host the domains they are told to, and ask a policy
-// service at DATA.
+// Postfix or no root. Both listen on loopback only, host the domains they are told to, ask a policy service at
+// DATA and tell a milter. It also has a stand-in milter and a content filter for them.
 package mta
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -54,27 +53,30 @@ func (c *Common) complete() error {
 	return nil
 }
 
-// A Message is one that arrived in a mailbox. Of one whose header nobody can read, only Raw is set.
+// A Message is one that arrived in a mailbox.
 type Message struct {
-	Sender    string // of the envelope, "" for a bounce
-	Recipient string // of the envelope
-	Header    mail.Header
+	Sender    string      // of the envelope, "" for a bounce
+	Recipient string      // of the envelope
+	Fields    []Field     // of the header, in their order; the first EnvelopeFields tell of the envelope
+	Header    mail.Header // the same by name, unfolded
 	Body      []byte
 	Raw       []byte // everything, lines ending in \n
 }
 
-// parseMessage reads what was delivered; the envelope is in the fields that virtual(8) puts at the top.
+// EnvelopeFields is the number of fields that virtual(8) puts at the top: Return-Path, X-Original-To and
+// Delivered-To.
+const EnvelopeFields = 3
+
+// parseMessage reads what was delivered.
 func parseMessage(raw []byte) Message {
-	parsed, err := mail.ReadMessage(bytes.NewReader(raw))
-	if err != nil {
-		return Message{Raw: raw}
-	}
-	_, body, _ := bytes.Cut(raw, []byte("\n\n"))
+	fields, body := ParseFields(string(raw))
+	h := header(fields)
 	return Message{
-		Sender:    strings.Trim(parsed.Header.Get("Return-Path"), "<>"),
-		Recipient: parsed.Header.Get("Delivered-To"),
-		Header:    parsed.Header,
-		Body:      body,
+		Sender:    strings.Trim(h.Get("Return-Path"), "<>"),
+		Recipient: h.Get("Delivered-To"),
+		Fields:    fields,
+		Header:    h,
+		Body:      []byte(body),
 		Raw:       raw,
 	}
 }

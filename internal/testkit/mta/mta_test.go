@@ -146,7 +146,12 @@ func common(t *testing.T) (Common, *pki.CA) {
 
 func startFake(t *testing.T, c Common, policy *oracle) *Fake {
 	t.Helper()
-	fake, err := StartFake(t.Context(), FakeOptions{Common: c, Policy: policy.String(), PolicyContext: "data"})
+	return startFakeOf(t, FakeOptions{Common: c, Policy: policy.String(), PolicyContext: "data"})
+}
+
+func startFakeOf(t *testing.T, o FakeOptions) *Fake {
+	t.Helper()
+	fake, err := StartFake(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,8 +168,13 @@ func startFake(t *testing.T, c Common, policy *oracle) *Fake {
 
 func startPostfix(t *testing.T, c Common, main ...string) *Postfix {
 	t.Helper()
+	return startPostfixOf(t, PostfixOptions{Common: c, Main: main})
+}
+
+func startPostfixOf(t *testing.T, o PostfixOptions) *Postfix {
+	t.Helper()
 	needPostfix(t)
-	postfix, err := StartPostfix(t.Context(), PostfixOptions{Common: c, Main: main})
+	postfix, err := StartPostfix(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

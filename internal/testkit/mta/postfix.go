@@ -34,11 +34,15 @@ type PostfixOptions struct {
 	// Main are lines of main.cf ("name = value"); they replace the lines of the same name that an
 	// instance gets otherwise.
 	Main []string
+
+	// Services are more smtpd(8) of the instance, each with a port of its own.
+	Services []Service
 }
 
 // Postfix is a private instance: its own folder, its own port on 127.0.0.1.
 type Postfix struct {
 	dir, name, addr string
+	services        map[string]string // addresses, by name
 	temporary       bool
 	program         string
 
@@ -102,10 +106,7 @@ func (p *Postfix) start(ctx context.Context, o PostfixOptions) error {
 
 	// Between the kernel's choice of a port and master(8)'s taking it, another process may have it.
 	for try := 1; ; try++ {
-		if p.addr, err = chooseAddress(); err != nil {
-			return err
-		}
-		if err := writeOld(filepath.Join(p.ConfigDir(), "master.cf"), fmt.Sprintf(masterCF, p.addr), 0o644); err != nil {
+		if err := p.writeMaster(o.Services); err != nil {
 			return err
 		}
 		err := p.command(ctx, "start")

@@ -101,6 +101,8 @@ func TestMistakesAreReported(t *testing.T) {
 	}{
 		{"no domain", PostfixOptions{}, "no domain"},
 		{"not a line", PostfixOptions{Common: c, Main: []string{"nonsense"}}, `not a line for main.cf: "nonsense"`},
+		{"a service without a name", PostfixOptions{Common: c, Services: []Service{{}}}, "not a name for a service"},
+		{"not a setting of a service", PostfixOptions{Common: c, Services: []Service{{Name: "x", Settings: []string{"nonsense"}}}}, `"nonsense"`},
 		{"what smtpd needs", PostfixOptions{Common: c, Main: []string{"mail_owner = nobody-of-that-name"}}, "nobody-of-that-name"},
 		{"what postfix check needs", PostfixOptions{Common: c, Main: []string{"inet_interfaces = 192.0.2.1"}}, "192.0.2.1"},
 		{"a closed folder", PostfixOptions{Common: c, Dir: filepath.Join(t.TempDir(), "instance")}, "cannot pass"},

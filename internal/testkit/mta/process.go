@@ -127,17 +127,29 @@ func (p *Postfix) clients() map[string]bool {
 	if err != nil {
 		return names
 	}
-	_, port, _ := net.SplitHostPort(p.addr)
-	number, _ := strconv.Atoi(port) // ours, so it is one
-	local := fmt.Sprintf(":%04X", number)
+	ours := map[string]bool{hexPort(p.addr): true}
+	for _, addr := range p.services {
+		ours[hexPort(addr)] = true
+	}
 	const established = "01"
 	for line := range strings.Lines(string(table)) {
 		// proc_net_tcp: number, local address, remote address, state, ..., the tenth is the inode.
-		if f := strings.Fields(line); len(f) > 9 && strings.HasSuffix(f[1], local) && f[3] == established {
+		f := strings.Fields(line)
+		if len(f) < 10 || f[3] != established {
+			continue
+		}
+		if _, port, _ := strings.Cut(f[1], ":"); ours[port] {
 			names["socket:["+f[9]+"]"] = true
 		}
 	}
 	return names
+}
+
+// hexPort returns the port of an address of ours as the kernel's table has it.
+func hexPort(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	number, _ := strconv.Atoi(port) // ours, so it is one
+	return fmt.Sprintf("%04X", number)
 }
 
 // holdsAny reports whether a process has one of the named files open.

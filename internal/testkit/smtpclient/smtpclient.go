@@ -20,6 +20,10 @@ type Options struct {
 	Hello string // the name in EHLO; "localhost" when empty
 	TLS   bool   // STARTTLS before the first message
 
+	// OneHello leaves out the second EHLO, after STARTTLS, as some clients do although RFC 3207 section 4.2
+	// wants the first forgotten.
+	OneHello bool
+
 	// Certificate is presented, with its chain, whatever authorities the server's request names; nil
 	// presents none.
 	Certificate *tls.Certificate
@@ -137,6 +141,9 @@ func (s *Session) open(ctx context.Context, o Options) error {
 	state := conn.ConnectionState()
 	s.tls = &state
 	s.conn, s.text = conn, textproto.NewConn(conn)
+	if o.OneHello {
+		return nil
+	}
 	return s.must(s.command(EHLO, "EHLO %s", o.Hello))
 }
 
@@ -159,6 +166,12 @@ func clientTLS(o Options) *tls.Config {
 
 // TLS returns what the handshake agreed on, nil without TLS.
 func (s *Session) TLS() *tls.ConnectionState { return s.tls }
+
+// Hello says EHLO again, which ends a message under way (RFC 5321 section 4.1.4).
+func (s *Session) Hello(ctx context.Context, name string) (Reply, error) {
+	defer s.obey(ctx)()
+	return s.command(EHLO, "EHLO %s", name)
+}
 
 // Send sends one message. After a refusal the session is reset and can send the next one; after an error
 // it is of no more use.

@@ -157,3 +157,42 @@ func TestSession(t *testing.T) {
 		t.Errorf("%d messages, %v", len(all), err)
 	}
 }
+
+// TestOneHello counts what a milter hears.
+func TestOneHello(t *testing.T) {
+	server, err := pki.SelfSigned(pki.LeafOptions{DNSNames: []string{"mx1.contoso.com"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	milter, err := mta.StartStandIn(t.Context(), mta.StandInOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer milter.Close()
+	fake, err := mta.StartFake(t.Context(), mta.FakeOptions{
+		Common: mta.Common{Domains: []string{"contoso.com"}, Certificate: server}, Milter: milter.Endpoint(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fake.Close()
+	for i, one := range []bool{true, false} {
+		reply, err := smtpclient.Send(t.Context(), smtpclient.Options{Addr: fake.Addr(), Hello: "mail1.woodgrovebank.com", TLS: true, OneHello: one}, letter)
+		if err != nil || !reply.Accepted() {
+			t.Fatalf("%s, %v", reply, err)
+		}
+		sessions, err := milter.Sessions(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		hellos := 0
+		for _, p := range sessions[i] {
+			if p.String() == `H ["mail1.woodgrovebank.com"]` {
+				hellos++
+			}
+		}
+		if hellos != i+1 {
+			t.Errorf("one hello %v: %d", one, hellos)
+		}
+	}
+}
