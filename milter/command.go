@@ -42,7 +42,7 @@ func (c *conn) handle(p wire.Packet) error {
 	case wire.Rcpt:
 		c.proceed(wire.NoReplyRcpt)
 	case wire.Data:
-		c.judgeEnvelope()
+		c.server.judging.do(&c.question, (*conn).judgeEnvelope)
 	case wire.Header:
 		return c.takeHeader(p.Data)
 	case wire.EndOfHeader:
@@ -50,7 +50,7 @@ func (c *conn) handle(p wire.Packet) error {
 	case wire.Body:
 		c.proceed(wire.NoReplyBody)
 	case wire.EndOfBody:
-		c.judgeContent()
+		c.server.judging.do(&c.question, (*conn).judgeContent)
 	case wire.Unknown:
 		c.proceed(wire.NoReplyUnknown)
 	case wire.Abort:

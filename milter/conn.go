@@ -21,6 +21,8 @@ type conn struct {
 	negotiated bool
 	silent     wire.Steps // what need not be replied to
 	idling     time.Time  // when the read deadline was last set
+	quiet      time.Time  // while the server is closing, when to leave if there is no message
+	last       bool       // a message has come to its end while the server was closing
 
 	// What CONNECT and HELO tell holds for all messages of the connection.
 	client  netip.AddrPort
@@ -29,6 +31,8 @@ type conn struct {
 	mail    stage
 	data    stage // of the latest of DATA and the end
 	message *message
+
+	question question // to the judge, one at a time
 }
 
 // errQuit is the end of a connection that is to be.
@@ -103,34 +107,42 @@ func (c *conn) flush() error {
 	return err
 }
 
-// fill reads on. While the server is closing, that is only for the rest of a
-// message in hand.
+// fill reads on, within a deadline that is set anew now and then.
 func (c *conn) fill() error {
 	for {
-		if err := c.renew(); err != nil {
-			return err
-		}
-		err := c.in.fill()
-		if !errors.Is(err, os.ErrDeadlineExceeded) || !c.server.Closing() || !c.message.inHand() {
-			return err
-		}
-		// It was Shutdown that woke us, and it waits for the message.
-		c.net.SetReadDeadline(time.Time{})
-		c.idling = time.Now()
-	}
-}
-
-// renew sets the read deadline anew now and then.
-func (c *conn) renew() error {
-	if c.negotiated {
-		if now := time.Now(); now.Sub(c.idling) > renewTime {
+		if now := time.Now(); c.negotiated && now.Sub(c.idling) > renewTime {
 			c.idling = now
 			c.net.SetReadDeadline(now.Add(idleTime))
 		}
+		// Asked after a deadline was set, which may have undone the one of Shutdown.
+		if c.server.Closing() {
+			if err := c.drain(); err != nil {
+				return err
+			}
+		}
+		err := c.in.fill()
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !c.server.Closing() {
+			return err
+		}
 	}
-	// Asked after a deadline was set, which may have undone the one of Shutdown.
-	if c.server.Closing() && !c.message.inHand() {
+}
+
+// drain sets the last deadline while the server is closing: none for a message in
+// hand, which Shutdown waits for. An MTA holds back what needs no reply: where
+// there seems to be no message, it may have got MAIL all the same, so it is given
+// a moment.
+func (c *conn) drain() error {
+	now := time.Now()
+	if c.quiet.IsZero() {
+		c.quiet = now.Add(quietTime)
+	}
+	switch {
+	case c.message.inHand():
+		c.idling = now
+		return c.net.SetReadDeadline(time.Time{})
+	case !c.negotiated, c.last, now.After(c.quiet):
 		return net.ErrClosed
 	}
-	return nil
+	c.idling = now
+	return c.net.SetReadDeadline(c.quiet)
 }

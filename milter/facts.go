@@ -15,8 +15,6 @@ func (c *conn) facts() policy.Facts {
 	for _, s := range []*stage{&c.connect, &c.helo, &c.mail, &c.data} {
 		m.add(s)
 	}
-	port, _ := strconv.ParseUint(m.daemonPort, 10, 16) // 0 for what is no port
-	bits, _ := strconv.Atoi(m.cipherBits)
 	return policy.Facts{
 		ToEnd:        true,
 		Server:       m.j,
@@ -25,12 +23,21 @@ func (c *conn) facts() policy.Facts {
 		MailAddr:     m.mailAddr,
 		Client:       c.client,
 		Listener:     m.daemonName,
-		ListenerPort: uint16(port),
+		ListenerPort: uint16(number(m.daemonPort)),
 		TLSVersion:   m.tlsVersion,
 		Cipher:       m.cipher,
-		Bits:         bits,
+		Bits:         int(number(m.cipherBits)),
 		Certificate:  m.certificate(),
 	}
+}
+
+// number reads a port or a number of bits, 0 for what is none.
+func number(s string) uint64 {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil { // then n may be the largest there is
+		return 0
+	}
+	return n
 }
 
 // certificate is what the MTA says of the client's certificate.

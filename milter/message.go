@@ -112,6 +112,7 @@ func (c *conn) refuse(v *policy.Verdict) {
 // judgeContent replies to the end of a message.
 func (c *conn) judgeContent() {
 	c.data.begin()
+	c.last = c.server.Closing()
 	m := c.message
 	if m == nil {
 		c.withoutMail()
@@ -126,7 +127,8 @@ func (c *conn) judgeContent() {
 	}
 	if m.forged > maxForged {
 		c.out = wire.AppendReplyCode(c.out, "550", "5.7.1", "more than "+strconv.Itoa(maxForged)+" header fields "+policy.StampName)
-		c.abandon()
+		c.tellAbandoned()
+		c.forget()
 		return
 	}
 	c.forget()
@@ -151,10 +153,12 @@ func (c *conn) judgeContent() {
 // abandon gives up the message in hand, if there is one.
 func (c *conn) abandon() {
 	if m := c.message; m != nil && m.judged {
-		c.server.judge.Abandoned(&m.facts, &m.verdict)
+		c.server.judging.do(&c.question, (*conn).tellAbandoned)
 	}
 	c.forget()
 }
+
+func (c *conn) tellAbandoned() { c.server.judge.Abandoned(&c.message.facts, &c.message.verdict) }
 
 // forget leaves of a message nothing to the next one.
 func (c *conn) forget() { c.message, c.data = nil, stage{} }

@@ -1,8 +1,10 @@
 package milter
 
 import (
+	"context"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"domain-secured/internal/door"
@@ -22,6 +24,9 @@ const (
 	idleTime = 7210 * time.Second
 	// renewTime is how old an idle deadline may grow before it is set anew.
 	renewTime = time.Minute
+	// quietTime is how long a connection without a message is kept while the server
+	// is closing: the answer of a policy service, and a bit.
+	quietTime = 5 * time.Second
 	// writeTime bounds the sending of replies.
 	writeTime = 10 * time.Second
 )
@@ -40,25 +45,40 @@ type Judge interface {
 
 // Server answers MTAs. It must be made by [NewServer].
 //
-// Shutdown lets messages in hand come to their end. A connection between two
-// messages is closed at once: the MTA treats what follows on that session as it
-// treats all mail while no milter listens.
+// Shutdown lets messages in hand come to their end, and then closes their
+// connections. The MTA treats what follows on such a session as it treats all
+// mail while no milter listens.
 type Server struct {
 	*door.Server
 	judge   Judge
 	log     *slog.Logger
 	removed removals
+	judging judging
+	ended   sync.Once
 }
 
 // NewServer returns a server that asks judge.
 func NewServer(judge Judge, log *slog.Logger) *Server {
-	s := &Server{judge: judge, log: log}
+	s := &Server{judge: judge, log: log, judging: newJudging()}
 	s.Server = door.NewServer("milter", maxConnections, s.handle, log)
 	return s
 }
 
+// Shutdown ends the server; see [door.Server.Shutdown].
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.Server.Shutdown(ctx)
+	s.ended.Do(s.judging.close)
+	return err
+}
+
 func (s *Server) handle(nc net.Conn) {
-	c := &conn{server: s, net: nc}
+	c := s.newConn(nc)
 	defer c.end()
 	c.serve()
+}
+
+func (s *Server) newConn(nc net.Conn) *conn {
+	c := &conn{server: s, net: nc}
+	c.question = question{conn: c, answered: make(chan struct{}, 1)}
+	return c
 }

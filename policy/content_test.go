@@ -90,7 +90,7 @@ func TestStampText(t *testing.T) {
 		}, "mx1.contoso.com; domain=woodgrovebank.com; auth=external"},
 		{"made up", func(s *scene, v *Verdict) {
 			s.facts.Server, s.facts.TLSVersion, v.MatchedName = "mx1\r\nEvil: x", "TLS\x001;x=y", "*.é.example"
-		}, "mx1??Evil:?x; domain=woodgrovebank.com; auth=chain; name=*.?.example;\n" +
+		}, "mx1??Evil:?x; domain=woodgrovebank.com; auth=chain; name=*.??.example;\n" +
 			"  fingerprint=" + fingerprint + "; revocation=crl; tls=TLS?1?x?y; client=192.0.2.7"},
 		{"no name of its own", func(s *scene, v *Verdict) { s.facts.Server = "" }, "unknown; domain=woodgrovebank.com; auth=chain; name=mail1.woodgrovebank.com;\n" +
 			"  fingerprint=" + fingerprint + "; revocation=crl; tls=TLSv1.3; client=192.0.2.7"},

@@ -44,11 +44,22 @@ func (v *Verdict) stamp(f *Facts, hostname string) string {
 // stampToken replaces what could end a value, a line or a field: a stamp is made
 // of what others say.
 func stampToken(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', strings.ContainsRune(".-_:*+/", r):
-			return r
+	s = s[:min(len(s), maxDomain)]
+	for i := range len(s) {
+		if !isStampChar(s[i]) {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				if !isStampChar(b[i]) {
+					b[i] = '?'
+				}
+			}
+			return string(b)
 		}
-		return '?'
-	}, s[:min(len(s), maxDomain)])
+	}
+	return s
+}
+
+func isStampChar(c byte) bool {
+	letter := c | 0x20
+	return 'a' <= letter && letter <= 'z' || isDigit(c) || strings.IndexByte(".-_:*+/", c) >= 0
 }
