@@ -14,5 +14,8 @@
 //   - reason.go: every reason, its meaning and its replies
 //   - name.go: which names of a certificate count, and which of them match
 //   - domain.go, sender.go: what a domain is, and which domain a sender is of
+//   - content.go: what the end of a message decides; stamp.go: what the stamp says
+//   - from.go: From headers by a strict grammar; fromscan.go, encodedword.go: what
+//     some client may take a broken one for
 //   - list.go: the lists of domains; partner.go, connector.go: settings
 package policy

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -31,18 +32,18 @@ type From struct {
 // them none is believed to be well-formed: clients differ in which one they
 // show, and honest mail loses nothing by it.
 func ReadFrom(bodies []string, truncated bool) From {
-	f := From{partial: truncated}
 	if len(bodies) == 1 && !truncated {
-		p := fromParser{s: bodies[0], from: &f}
-		if f.wellFormed = p.parse(); f.wellFormed {
-			return f
+		p := fromParser{s: bodies[0]}
+		if p.parse() {
+			p.from.wellFormed = true
+			return p.from
 		}
-		f = From{}
 	}
+	x := fromScan{from: From{partial: truncated}}
 	for _, body := range bodies {
-		f.scan(body)
+		x.header(body)
 	}
-	return f
+	return x.from
 }
 
 // Within reports whether the message has exactly one From header, it is
@@ -71,6 +72,9 @@ func (f *From) readings() []reading { return f.domains }
 func (f *From) incomplete() bool { return f.partial }
 
 func (f *From) add(r reading) {
+	if r.domain == "" { // as "\u3002", a dot, becomes
+		return
+	}
 	for _, known := range f.domains {
 		if known == r {
 			return
@@ -98,13 +102,13 @@ func (f *From) add(r reading) {
 //     easily mistaken
 //
 // An unquoted @ in a display name, as in "alice@woodgrovebank.com <x@evil.example>",
-// is no grammar of any time: some clients take the first address, others the
+// never was grammatical: some clients take the first address, others the
 // one in brackets. Everybody who means a name puts it in quotes, as mailing lists
 // do, and is then understood: a quoted name or a comment is never a mailbox.
 type fromParser struct {
 	s         string
 	pos       int
-	from      *From
+	from      From
 	mailboxes int
 	// tricky: a parser that does not know quoted pairs, nested comments, comments
 	// at all or groups sees a name, a comment or an address end elsewhere.
@@ -330,17 +334,27 @@ func isLocalPart(word string) bool {
 }
 
 // isULabels reports whether s is, but for ASCII case, what its A-labels ascii
-// stand for: nothing in it had to be mapped.
+// stand for: nothing in it had to be mapped. Nor has it punctuation or symbols,
+// which UTS 46 lets pass and RFC 5892 section 2 does not, but for those of its
+// appendix A.
 func isULabels(s, ascii string) bool {
-	unicode, err := idnaProfile.ToUnicode(ascii)
-	return err == nil && unicode == lowerASCII(s)
+	u, err := idnaProfile.ToUnicode(ascii)
+	if err != nil || u != lowerASCII(s) {
+		return false
+	}
+	for _, r := range s {
+		if r >= utf8.RuneSelf && !unicode.In(r, unicode.L, unicode.M, unicode.Nd) &&
+			!strings.ContainsRune("\u00b7\u0375\u05f3\u05f4\u200c\u200d\u30fb", r) {
+			return false
+		}
+	}
+	return true
 }
 
 // isAtext reports whether c is atext of RFC 5322 section 3.2.3 as RFC 6532
 // section 3.2 extends it, or a dot.
 func isAtext(c byte) bool {
-	letter := c | 0x20
-	return 'a' <= letter && letter <= 'z' || isDigit(c) || c >= utf8.RuneSelf ||
+	return isLetter(c) || isDigit(c) || c >= utf8.RuneSelf ||
 		strings.IndexByte("!#$%&'*+-/=?^_`{|}~.", c) >= 0
 }
 

@@ -2,34 +2,33 @@ package policy
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
-// scan adds every domain that a From header which is not well-formed may be
-// taken to name. Too many are better than one too few here: it is broken mail.
-func (f *From) scan(body string) {
-	scan := fromScan{from: f}
-	scan.text(body)
+// fromScan looks for domains in From headers without believing in their
+// structure: it is for those that are not well-formed. A domain too many is
+// better than one too few here: honest mail is hardly ever like that.
+type fromScan struct {
+	from From
+	next []byte // the candidate being read
+	last []byte // the one before
+	work int    // what may still be done for a text, about in octets looked at
+}
+
+// header adds every domain that the body of a header may be taken to name.
+func (x *fromScan) header(body string) {
+	x.text(body)
 	if !strings.Contains(body, "=?") {
 		return
 	}
 	// RFC 2047 section 6.2 joins adjacent encoded words; some leave a gap.
 	for _, gap := range []string{"", " "} {
 		text, readable := decodeWords(body, gap)
-		scan.text(text)
-		f.partial = f.partial || !readable
+		x.text(text)
+		x.from.partial = x.from.partial || !readable
 	}
-}
-
-// fromScan looks for domains in a text without believing in its structure.
-type fromScan struct {
-	from *From
-	last []byte // the candidate before
-	next []byte // the one being read
-	work int    // octets that may still be looked at
 }
 
 // Habits of software that looks for the end of a domain and does not find what
@@ -46,9 +45,7 @@ const (
 )
 
 var habits = [...]habit{
-	{stops, stops, stops},
 	{drops, stops, stops},
-	{stops, dotted, stops},
 	{drops, dotted, stops},
 	{stops, drops, stops}, // a long header unfolded without a blank
 	{drops, drops, stops},
@@ -68,7 +65,6 @@ func (x *fromScan) text(s string) {
 			continue
 		}
 		found = true
-		x.last = x.last[:0]
 		for _, h := range habits {
 			if plain := x.domain(s[i:], h); plain {
 				break // the others would find the same
@@ -92,7 +88,7 @@ func (x *fromScan) text(s string) {
 func (x *fromScan) domain(s string, h habit) (plain bool) {
 	x.next = x.next[:0]
 	plain = true
-	i := 0
+	i, before := 0, kindOther
 	for i < len(s) {
 		kind, size := kindOf(s[i:])
 		does := stops
@@ -106,44 +102,28 @@ func (x *fromScan) domain(s string, h habit) (plain bool) {
 		case kindBlank, kindComment:
 			does, plain = h.blank, false
 			if does == drops || does == dotted {
-				after := x.cfws(s, i)
-				if after == i || does == dotted && len(x.next) > 0 && !nextToDot(x.next, s[after:]) {
-					does = stops
-					break
+				size = x.cfws(s[i:])
+				behind, _ := kindOf(s[i+size:])
+				inside := len(x.next) > 0 && before != kindDot && behind != kindDot
+				if size == 0 || does == dotted && inside {
+					does, size = stops, 1
 				}
-				i, size = after, 0
-			} else if kind == kindComment {
-				does = stops
 			}
 		}
 		if kind == kindAt || does == stops && len(x.next) > 0 {
 			break
 		}
-		switch {
-		case does == keeps && kind == kindDot:
-			x.next = append(x.next, '.')
-		case does == keeps:
+		if does == keeps {
 			x.next = append(x.next, s[i:i+size]...)
+			before = kind
 		}
 		i += size
 	}
-	x.work -= i
 	x.candidate()
 	return plain
 }
 
-// nextToDot reports whether what stands between before and after has a dot on
-// either side.
-func nextToDot(before []byte, after string) bool {
-	if len(before) > 0 && before[len(before)-1] == '.' {
-		return true
-	}
-	kind, _ := kindOf(after)
-	return kind == kindDot
-}
-
-// candidate adds what was found behind an @, also without the digits and hyphens
-// at its end: the patterns that find addresses in text want letters there.
+// candidate adds what was found behind an @.
 func (x *fromScan) candidate() {
 	if slices.Equal(x.next, x.last) {
 		return
@@ -151,24 +131,41 @@ func (x *fromScan) candidate() {
 	x.last = append(x.last[:0], x.next...)
 	x.work -= 64 // about what a conversion costs
 	domain := trimDomain(string(x.next))
-	if domain == "" {
-		return
-	}
+	x.from.add(parseSenderDomain(matchDomain(domain)))
+	// NFKC turns these into dots, but IDNA does not.
+	domain = strings.ReplaceAll(strings.ReplaceAll(domain, "\ufe52", "."), "\u2024", ".")
 	x.from.add(parseSenderDomain(domain))
-	if short := strings.TrimRight(domain, "0123456789-_."); len(short) < len(domain) && strings.Contains(short, ".") {
-		x.from.add(parseSenderDomain(short))
-	}
 }
 
-// cfws returns where blanks and comments that begin at s[i] end. A comment that
-// is never closed is none.
-func (x *fromScan) cfws(s string, i int) int {
-	depth, end := 0, i
-	for ; i < len(s) && x.work > 0; x.work-- {
+// matchDomain returns what the usual pattern for addresses in text finds of s,
+// [A-Za-z0-9.-]+\.[A-Za-z]{2,}.
+func matchDomain(s string) string {
+	end := 0
+	for end < len(s) && (isLetter(s[end]) || isDigit(s[end]) || s[end] == '-' || s[end] == '.') {
+		end++
+	}
+	for dot := strings.LastIndexByte(s[:end], '.'); dot > 0; dot = strings.LastIndexByte(s[:dot], '.') {
+		letters := 0
+		for dot+1+letters < end && isLetter(s[dot+1+letters]) {
+			letters++
+		}
+		if letters >= 2 {
+			return s[:dot+1+letters]
+		}
+		end = dot
+	}
+	return ""
+}
+
+// cfws returns the length of the blanks and comments that s begins with. A
+// comment that is never closed is none.
+func (x *fromScan) cfws(s string) int {
+	depth, end := 0, 0
+	for i := 0; i < len(s) && x.work > 0; x.work-- {
 		kind, size := kindOf(s[i:])
 		switch {
 		case s[i] == '\\' && depth > 0:
-			i++ // and what it quotes
+			size++ // with what it quotes
 		case kind == kindComment:
 			depth++
 		case s[i] == ')' && depth > 0:
@@ -203,7 +200,7 @@ func kindOf(s string) (kind, int) {
 		return kindSpecial, 0
 	}
 	switch c := s[0]; {
-	case 'a' <= c|0x20 && c|0x20 <= 'z' || isDigit(c) || c == '-':
+	case isLetter(c) || isDigit(c) || c == '-':
 		return kindLetter, 1
 	case c == '.':
 		return kindDot, 1
@@ -234,106 +231,4 @@ func kindOf(s string) (kind, int) {
 		return kindOther, size
 	}
 	return kindLetter, size
-}
-
-// decodeWords returns s with its encoded words (RFC 2047) decoded to the octets
-// that they hold, a gap behind each, and whether those can be read: the charsets
-// that mail software knows have ASCII in them, but for UTF-7. Every decoder has
-// its own idea of a broken word; this one decodes what it can.
-func decodeWords(s, gap string) (text string, readable bool) {
-	b := make([]byte, 0, len(s))
-	readable = true
-	for afterWord := false; ; {
-		start := strings.Index(s, "=?")
-		if start < 0 {
-			break
-		}
-		charset, encoding, size := wordHeader(s[start:])
-		if size == 0 {
-			b = append(b, s[:start+2]...)
-			s, afterWord = s[start+2:], false
-			continue
-		}
-		if !afterWord || strings.Trim(s[:start], " \t\r\n") != "" {
-			b = append(b, s[:start]...)
-		}
-		s, afterWord = s[start+size:], true
-		end := wordEnd(s, encoding)
-		if encoding == 'q' {
-			b = appendQ(b, s[:end])
-		} else {
-			// Some decoders end at padding, others go on.
-			for part := range strings.SplitSeq(s[:end], "=") {
-				b = append(appendBase64(b, part), gap...)
-			}
-		}
-		b = append(b, gap...)
-		s = strings.TrimPrefix(s[end:], "?=")
-		readable = readable && !strings.Contains(lowerASCII(charset), "utf-7")
-	}
-	return string(append(b, s...)), readable
-}
-
-// wordHeader reads the beginning of an encoded word, "=?charset?q?", with its
-// encoding in lower case. The size of what is none is 0.
-func wordHeader(s string) (charset string, encoding byte, size int) {
-	charset, rest, _ := strings.Cut(s[len("=?"):], "?")
-	if len(rest) < 2 || rest[1] != '?' || strings.ContainsAny(charset, "= \t\r\n") {
-		return "", 0, 0
-	}
-	if encoding = rest[0] | 0x20; encoding != 'q' && encoding != 'b' {
-		return "", 0, 0
-	}
-	return charset, encoding, len("=?") + len(charset) + len("?q?")
-}
-
-// wordEnd returns the length of an encoded word's text: up to its end mark, the
-// next word or the end of s.
-func wordEnd(s string, encoding byte) int {
-	for i := range len(s) {
-		switch {
-		case s[i] == '?' && (encoding == 'b' || strings.HasPrefix(s[i:], "?=")):
-			return i
-		case strings.HasPrefix(s[i:], "=?"):
-			if _, _, size := wordHeader(s[i:]); size > 0 {
-				return i
-			}
-		}
-	}
-	return len(s)
-}
-
-// appendQ decodes the encoding "Q" (RFC 2047 section 4.2).
-func appendQ(b []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c == '_' {
-			c = ' '
-		} else if c == '=' && i+2 < len(s) {
-			if octet, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
-				c = byte(octet)
-				i += 2
-			}
-		}
-		b = append(b, c)
-	}
-	return b
-}
-
-// appendBase64 decodes base64 without padding, passing over other octets.
-func appendBase64(b []byte, s string) []byte {
-	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-	bits, n := uint32(0), 0
-	for i := 0; i < len(s); i++ {
-		value := strings.IndexByte(alphabet, s[i])
-		if value < 0 {
-			continue
-		}
-		bits = bits<<6 | uint32(value)
-		if n += 6; n >= 8 {
-			n -= 8
-			b = append(b, byte(bits>>n))
-		}
-	}
-	return b
 }
