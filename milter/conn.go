@@ -77,10 +77,10 @@ func (c *conn) ended(err error) {
 
 // end takes leave of the judge.
 func (c *conn) end() {
-	c.abandon()
 	if c.negotiated {
-		c.server.judge.Leave()
+		defer c.server.judge.Leave()
 	}
+	c.abandon()
 }
 
 // handleAll deals with every whole packet that was read.
@@ -133,7 +133,10 @@ func (c *conn) fill() error {
 // a moment.
 func (c *conn) drain() error {
 	now := time.Now()
-	if c.quiet.IsZero() {
+	switch {
+	case c.message.inHand():
+		c.quiet = time.Time{}
+	case c.quiet.IsZero():
 		c.quiet = now.Add(quietTime)
 	}
 	switch {

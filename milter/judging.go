@@ -1,6 +1,10 @@
 package milter
 
-import "sync/atomic"
+import (
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+)
 
 // maxIdle is how many goroutines wait for something to judge. More are started
 // when that many are busy, and end after it.
@@ -53,7 +57,9 @@ func (j *judging) work(q *question) {
 
 func (q *question) run() {
 	defer func() {
-		q.panicked = recover()
+		if p := recover(); p != nil {
+			q.panicked = fmt.Sprintf("%v, at\n%s", p, debug.Stack())
+		}
 		q.answered <- struct{}{}
 	}()
 	q.ask(q.conn)

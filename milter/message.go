@@ -2,37 +2,31 @@ package milter
 
 import (
 	"bytes"
-	"strconv"
 
 	"domain-secured/milter/wire"
 	"domain-secured/policy"
 )
 
-const (
-	// maxFrom bounds what is kept of From headers, in octets.
-	maxFrom = 64 << 10
-	// maxForged bounds the stamps that are removed from a message. Each costs the
-	// MTA a pass over the header; no honest message has more than a few.
-	maxForged = 1000
-)
+// maxFrom bounds what is kept of From headers, in octets.
+const maxFrom = 16 << 10
 
 // message is one message, from its MAIL to its end.
 type message struct {
 	sender string // as the client wrote it
 
 	judged  bool // by its envelope, and not refused
+	refused bool // by its envelope
 	facts   policy.Facts
 	verdict policy.Verdict
 
-	forged  int      // stamps that it came with
-	from    []string // bodies of its From headers
-	kept    int      // octets of them
-	fromCut bool     // there was more
+	stamps int // fields that it came with
+	from   policy.From
+	kept   int // octets of From
 }
 
 // inHand reports whether the MTA will ask about the message again: after a
 // refusal at DATA the transaction is still open, but the client will go.
-func (m *message) inHand() bool { return m != nil && !m.verdict.Refused() }
+func (m *message) inHand() bool { return m != nil && !m.refused }
 
 func (c *conn) takeHeader(data []byte) error {
 	name, body, err := wire.ParseHeader(data)
@@ -48,17 +42,17 @@ func (c *conn) takeHeader(data []byte) error {
 	name = bytes.TrimRight(name, " \t")
 	switch {
 	case bytes.EqualFold(name, stampName):
-		m.forged++
+		m.stamps++
 	case bytes.EqualFold(name, fromName):
 		room := maxFrom - m.kept
-		if m.fromCut = m.fromCut || c.in.cut || len(body) > room; len(body) > room {
+		if m.from.Truncated = m.from.Truncated || c.in.cut || len(body) > room; len(body) > room {
 			body = body[:room]
 		}
 		m.kept += len(body)
-		if len(m.from) < maxFromFields {
-			m.from = append(m.from, string(body))
+		if len(m.from.Bodies) < maxFromFields {
+			m.from.Bodies = append(m.from.Bodies, string(body))
 		} else {
-			m.fromCut = true
+			m.from.Truncated = true
 		}
 	}
 	return nil
@@ -82,11 +76,9 @@ func (c *conn) judgeEnvelope() {
 		c.withoutMail()
 		return
 	}
-	if v := c.askEnvelope(); v.Refused() {
-		c.refuse(v)
-		return
+	if c.askEnvelope() {
+		c.out = wire.Append(c.out, wire.Continue)
 	}
-	c.out = wire.Append(c.out, wire.Continue)
 }
 
 // withoutMail is for a message whose sender nobody has told: it may be of a
@@ -96,13 +88,20 @@ func (c *conn) withoutMail() {
 	c.server.Complain("a message without MAIL is refused for now", nil)
 }
 
-// askEnvelope has the judge say what it thinks of the transaction.
-func (c *conn) askEnvelope() *policy.Verdict {
+// askEnvelope has the judge say what it thinks of the transaction, and refuses it
+// or reports that it may go on. After a refusal it may be asked about again, with
+// DATA but without another MAIL.
+func (c *conn) askEnvelope() bool {
 	m := c.message
 	m.facts = c.facts()
 	m.verdict = c.server.judge.Envelope(&m.facts)
-	m.judged = !m.verdict.Refused()
-	return &m.verdict
+	m.refused = m.verdict.Refused()
+	m.judged = !m.refused
+	if m.refused {
+		c.refuse(&m.verdict)
+		m.facts, m.verdict = policy.Facts{}, policy.Verdict{} // which hold much
+	}
+	return m.judged
 }
 
 func (c *conn) refuse(v *policy.Verdict) {
@@ -118,28 +117,20 @@ func (c *conn) judgeContent() {
 		c.withoutMail()
 		return
 	}
-	if !m.judged { // there was no DATA: the protocol has it since version 4
-		if v := c.askEnvelope(); v.Refused() {
-			c.refuse(v)
-			c.forget()
-			return
-		}
-	}
-	if m.forged > maxForged {
-		c.out = wire.AppendReplyCode(c.out, "550", "5.7.1", "more than "+strconv.Itoa(maxForged)+" header fields "+policy.StampName)
-		c.tellAbandoned()
-		c.forget()
+	defer c.forget()
+	// Without DATA, which the protocol has since version 4, it is not judged yet.
+	if !m.judged && !c.askEnvelope() {
 		return
 	}
-	c.forget()
-	from := policy.ReadFrom(m.from, m.fromCut)
-	end := c.server.judge.Content(&m.facts, &m.verdict, &from)
+	m.judged = false // what follows is its end
+	m.facts.Stamps = m.stamps
+	end := c.server.judge.Content(&m.facts, &m.verdict, &m.from)
 	if end.Verdict.Refused() {
 		c.refuse(&end.Verdict)
 		return
 	}
-	if !end.Keep && m.forged > 0 {
-		for i := m.forged; i > 0; i-- {
+	if !end.Keep && m.stamps > 0 {
+		for i := m.stamps; i > 0; i-- {
 			c.out = wire.AppendDeleteHeader(c.out, policy.StampName, i)
 		}
 		c.server.removed.add(m, c.server.log)

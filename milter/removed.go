@@ -19,7 +19,7 @@ type removals struct {
 func (r *removals) add(m *message, log *slog.Logger) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.fields += m.forged
+	r.fields += m.stamps
 	r.messages++
 	r.client, r.queueID = m.facts.Client.String(), m.facts.QueueID
 	if r.waiting {
@@ -28,13 +28,20 @@ func (r *removals) add(m *message, log *slog.Logger) {
 	if since := time.Since(r.last); since < time.Second {
 		r.waiting = true
 		time.AfterFunc(time.Second-since, func() {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.say(log)
+			r.flush(log)
 		})
 		return
 	}
 	r.say(log)
+}
+
+// flush says what has not been said yet.
+func (r *removals) flush(log *slog.Logger) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiting {
+		r.say(log)
+	}
 }
 
 func (r *removals) say(log *slog.Logger) {

@@ -21,7 +21,7 @@ const (
 	// idleTime bounds the silence of an MTA. It is silent as long as its client
 	// is; libmilter waits 7210 s, and an MTA whose milter is gone refuses the rest
 	// of the session.
-	idleTime = 7210 * time.Second
+	idleTime = 7210*time.Second + renewTime
 	// renewTime is how old an idle deadline may grow before it is set anew.
 	renewTime = time.Minute
 	// quietTime is how long a connection without a message is kept while the server
@@ -68,6 +68,7 @@ func NewServer(judge Judge, log *slog.Logger) *Server {
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.Server.Shutdown(ctx)
 	s.ended.Do(s.judging.close)
+	s.removed.flush(s.log)
 	return err
 }
 

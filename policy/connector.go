@@ -20,7 +20,7 @@ const (
 type Connector struct {
 	Name            string
 	ClientAddresses []netip.Prefix
-	Ports           []uint16 // of our own server
+	Ports           []uint16 // of our own server; 0 is none, as mail has that comes by sendmail(1)
 	Listeners       []string // policy_context of access(5), {daemon_name} of the milter protocol
 	Treat           Treat
 	Partners        []string // for TreatExternal: the domains that are secured

@@ -17,16 +17,22 @@ type Ending struct {
 }
 
 // Content decides about a message at its end, by the snapshot that its envelope
-// was judged with. Only a refusal that the From header asks for is new.
+// was judged with. Only a refusal is new.
 func (v *Verdict) Content(ctx context.Context, f *Facts, from *From, e Evidence, at time.Time) Ending {
 	end := Ending{Verdict: *v}
 	s := v.snapshot
-	if c := s.connector(f); c != nil && c.Treat == TreatInternal {
+	connector := s.connector(f)
+	switch {
+	case connector != nil && connector.Treat == TreatInternal:
 		end.Keep = true
 		return end
+	case f.Stamps > maxStamps:
+		end.Verdict.Result, end.Verdict.Action, end.Verdict.Reply = ResultFail, ActionReject, tooManyStamps
+		return end
 	}
-	if s.fromEnforced {
-		if worst := s.judgeFrom(ctx, f, v, from, e, at); worst.severity() > v.severity() {
+	if s.fromEnforced != "" && (connector == nil || connector.Treat != TreatOff) {
+		// What is only tested for does not hide what the envelope has proven.
+		if worst := s.judgeFrom(ctx, f, v, from.read(), e, at); worst.Refused() || !v.Listed && worst.Listed {
 			end.Verdict = worst
 		}
 	}
@@ -36,11 +42,17 @@ func (v *Verdict) Content(ctx context.Context, f *Facts, from *From, e Evidence,
 	return end
 }
 
+// maxStamps bounds the stamps that are removed from a message. Each costs the
+// MTA a pass over the header, and no honest message has more than a few.
+const maxStamps = 100
+
+var tooManyStamps = Reply{Code: "550", Enhanced: "5.7.1", Text: "more than 100 header fields " + StampName}
+
 // stampable reports whether a stamp would be true, also to people who see the
 // From header alone.
 func (v *Verdict) stampable(from *From) bool {
 	return v.Result == ResultPass && v.Mode == ModeEnforce && !v.Ambiguous &&
-		(v.Partner.FromAlignment == FromAlignmentOff || from.Within(v.Entry))
+		(v.Partner.FromAlignment == FromAlignmentOff || from.read().within(v.Entry))
 }
 
 // maxFromDomains bounds the domains that one message is judged for because its
@@ -50,7 +62,7 @@ const maxFromDomains = 16
 
 // judgeFrom judges the domains that insist on From headers and are named in one,
 // and returns the worst verdict. What the envelope has proven is not asked again.
-func (s *Snapshot) judgeFrom(ctx context.Context, f *Facts, v *Verdict, from *From, e Evidence, at time.Time) Verdict {
+func (s *Snapshot) judgeFrom(ctx context.Context, f *Facts, v *Verdict, from *fromDomains, e Evidence, at time.Time) Verdict {
 	worst := s.NoOpinion()
 	var judged []string
 	for _, r := range from.readings() {
@@ -92,10 +104,10 @@ func (s *Snapshot) judgeFromDomain(ctx context.Context, domain, entry string, f 
 // fromUnread is for a From header that is too long to be read: it may name a
 // domain that insists on it, so the message waits.
 func (s *Snapshot) fromUnread(v *Verdict) Verdict {
-	d := Verdict{Domain: v.Domain, Entry: v.Entry, Listed: v.Listed, Partner: v.Partner, Mode: ModeEnforce, snapshot: s}
+	d := Verdict{Domain: v.Domain, Entry: v.Entry, Listed: true, Partner: v.Partner, Mode: s.fromEnforced, snapshot: s}
 	if d.Partner == nil {
 		d.Partner = s.Defaults
 	}
-	d.refuse(InternalError, "the From header is too long to be read, and may name a domain with from_alignment = \"enforce\"")
+	d.refuse(InternalError, "the From header cannot be read in full, and may name a domain with from_alignment = \"enforce\"")
 	return d
 }

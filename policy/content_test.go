@@ -13,7 +13,7 @@ import (
 func (s *scene) end(t *testing.T, from ...string) Ending {
 	t.Helper()
 	v := s.judge(t)
-	f := ReadFrom(from, false)
+	f := From{Bodies: from}
 	return v.Content(t.Context(), s.facts, &f, s.evidence, now)
 }
 
@@ -182,7 +182,7 @@ func TestManyFromDomains(t *testing.T) {
 	snapshot := NewSnapshot(domains, nil, s.partner, nil, nil)
 	sender := snapshot.Sender(s.facts)
 	v := snapshot.Judge(context.Background(), s.facts, &sender, s.evidence, now)
-	f := ReadFrom([]string{strings.TrimSuffix(from.String(), ", ")}, false)
+	f := From{Bodies: []string{strings.TrimSuffix(from.String(), ", ")}}
 	if end := v.Content(t.Context(), s.facts, &f, s.evidence, now); end.Verdict.Reason != FromNotSecured {
 		t.Errorf("%q %s", end.Verdict.Reason, end.Verdict.Detail)
 	}
@@ -198,7 +198,7 @@ func TestFromUnread(t *testing.T) {
 		s.facts.Sender = "erin@fabrikam.com"
 		s.partner.FromAlignment = insists
 		v := s.judge(t)
-		f := ReadFrom([]string{otherFrom}, true)
+		f := From{Bodies: []string{otherFrom}, Truncated: true}
 		end := v.Content(t.Context(), s.facts, &f, s.evidence, now)
 		if end.Verdict.Reason != want || end.Verdict.Refused() != (want != None) {
 			t.Errorf("%s: %q %q", insists, end.Verdict.Reason, end.Verdict.Reply)

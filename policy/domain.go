@@ -31,9 +31,32 @@ func toASCII(s string) (string, error) {
 	if !utf8.ValidString(s) {
 		return "", errors.New("it is not UTF-8")
 	}
+	if hasLongLabel(s) {
+		return "", fmt.Errorf("a label is longer than %d octets", maxULabel)
+	}
 	ascii, err := idnaProfile.ToASCII(s)
 	return strings.TrimSuffix(ascii, "."), err
 }
+
+// maxULabel bounds a label in UTF-8, in octets: no A-label stands for more
+// characters than it has octets, and the work grows with the square of them.
+const maxULabel = maxLabel * utf8.UTFMax
+
+func hasLongLabel(s string) bool {
+	start := 0
+	for i, r := range s {
+		if isDot(r) {
+			start = i + utf8.RuneLen(r)
+		} else if i-start >= maxULabel {
+			return true
+		}
+	}
+	return false
+}
+
+// isDot reports whether r stands between labels (UTS 46 section 4, RFC 3490
+// section 3.1).
+func isDot(r rune) bool { return r == '.' || r == '\u3002' || r == '\uff0e' || r == '\uff61' }
 
 // ParseDomain reads a domain as an operator writes it in a list or as the name
 // of a partner, and returns it in the one form in which domains are compared:

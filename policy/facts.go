@@ -11,6 +11,9 @@ type Facts struct {
 	// ToEnd: whoever asks hears the message to its end, and will ask about its
 	// content.
 	ToEnd bool
+	// Stamps is the number of [StampName] fields that the message came with, once
+	// its header was heard.
+	Stamps int
 	// Server is what the MTA calls itself, macro j; "" if not told.
 	Server string
 

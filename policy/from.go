@@ -7,50 +7,57 @@ import (
 )
 
 // maxFromReadings bounds what is remembered of the From headers of one message.
-const maxFromReadings = 100
+const maxFromReadings = 32
 
-// From is what the From headers of a message say (RFC 5322 section 3.6.2).
-//
-// It is read in two ways, for two questions with opposite doubts. Whether a
-// stamp may stand for it ([From.Within]) is asked of a strict grammar, which
-// says no when in doubt. Whether it names a domain that must be proven is asked
-// of every domain that some mail client may show or use: these are the
-// mailboxes, where the strict grammar is sure of them, else whatever follows an
-// @, wherever it stands (fromscan.go). So nobody gains by malforming a header.
+// From is what a message has for From headers (RFC 5322 section 3.6.2), not yet
+// read: that costs, and most mail is not asked.
 type From struct {
+	// Bodies are theirs in their order, as a milter hears them: what follows the
+	// colon, folded or not, with whatever octets were sent.
+	Bodies []string
+	// Truncated: there was more.
+	Truncated bool
+}
+
+// fromDomains is what From headers say.
+//
+// They are read in two ways, for two questions with opposite doubts. Whether a
+// stamp may stand for them is asked of a strict grammar, which says no when in
+// doubt. Whether they name a domain that must be proven is asked of every domain
+// that some mail client may show or use: these are the mailboxes, where the
+// strict grammar is sure of them, else whatever follows an @, wherever it stands
+// (fromscan.go). So nobody gains by malforming a header.
+type fromDomains struct {
 	domains    []reading // distinct
 	wellFormed bool      // one header, that the strict grammar is sure of
 	partial    bool      // it may name more than domains
 }
 
-// ReadFrom reads the bodies of all From headers of a message, in their order and
-// as a milter hears them: what follows the colon, folded or not, with whatever
-// octets were sent. truncated says that there was more than is in bodies. Work
-// and memory are linear in the length of the bodies.
+// read reads the headers. Work and memory are linear in their length.
 //
 // A message has exactly one From header (RFC 5322 section 3.6). With more of
 // them none is believed to be well-formed: clients differ in which one they
 // show, and honest mail loses nothing by it.
-func ReadFrom(bodies []string, truncated bool) From {
-	if len(bodies) == 1 && !truncated {
-		p := fromParser{s: bodies[0]}
+func (f *From) read() *fromDomains {
+	if len(f.Bodies) == 1 && !f.Truncated {
+		p := fromParser{s: f.Bodies[0]}
 		if p.parse() {
 			p.from.wellFormed = true
-			return p.from
+			return &p.from
 		}
 	}
-	x := fromScan{from: From{partial: truncated}}
-	for _, body := range bodies {
+	x := fromScan{from: fromDomains{partial: f.Truncated}}
+	for _, body := range f.Bodies {
 		x.header(body)
 	}
-	return x.from
+	return &x.from
 }
 
-// Within reports whether the message has exactly one From header, it is
+// within reports whether the message has exactly one From header, it is
 // well-formed, and every mailbox in it is at domain or below: then a stamp for
 // domain may stand for it. domain is in the form that [ParseDomain] returns.
 // Without a mailbox, as in an empty group, nothing is within.
-func (f *From) Within(domain string) bool {
+func (f *fromDomains) within(domain string) bool {
 	if !f.wellFormed || f.partial || len(f.domains) == 0 {
 		return false
 	}
@@ -65,13 +72,13 @@ func (f *From) Within(domain string) bool {
 
 // readings returns every domain that a From mailbox may be at, each once, and no
 // more than maxFromReadings.
-func (f *From) readings() []reading { return f.domains }
+func (f *fromDomains) readings() []reading { return f.domains }
 
 // incomplete reports whether From may name domains that readings lacks: headers
 // were left out, or they hold too many domains or what cannot be read.
-func (f *From) incomplete() bool { return f.partial }
+func (f *fromDomains) incomplete() bool { return f.partial }
 
-func (f *From) add(r reading) {
+func (f *fromDomains) add(r reading) {
 	if r.domain == "" { // as "\u3002", a dot, becomes
 		return
 	}
@@ -108,7 +115,7 @@ func (f *From) add(r reading) {
 type fromParser struct {
 	s         string
 	pos       int
-	from      From
+	from      fromDomains
 	mailboxes int
 	// tricky: a parser that does not know quoted pairs, nested comments, comments
 	// at all or groups sees a name, a comment or an address end elsewhere.

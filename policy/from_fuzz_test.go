@@ -20,8 +20,8 @@ func FuzzFrom(f *testing.F) {
 		f.Add(seed, "")
 	}
 	f.Fuzz(func(t *testing.T, body, second string) {
-		from := ReadFrom([]string{body}, false)
-		broken := ReadFrom([]string{body, second}, false)
+		from := readFrom([]string{body}, false)
+		broken := readFrom([]string{body, second}, false)
 		checkFrom(t, body, &from)
 		checkFrom(t, body+"\n"+second, &broken)
 		if broken.wellFormed {
@@ -65,7 +65,7 @@ func FuzzFrom(f *testing.F) {
 			" " + mime.BEncoding.Encode("utf-8", "ä@woodgrovebank.com"),
 			" " + mime.QEncoding.Encode("utf-8", "ä@woodgrovebank.com"),
 		} {
-			planted := ReadFrom([]string{body + address, second}, false)
+			planted := readFrom([]string{body + address, second}, false)
 			if !slices.Contains(planted.domains, reading{w, true}) && !planted.incomplete() {
 				t.Errorf("%q: overlooked: %v", body+address, planted.domains)
 			}
@@ -74,7 +74,7 @@ func FuzzFrom(f *testing.F) {
 }
 
 // checkFrom checks what holds for every header.
-func checkFrom(t *testing.T, body string, from *From) {
+func checkFrom(t *testing.T, body string, from *fromDomains) {
 	t.Helper()
 	seen := make(map[reading]bool)
 	for _, r := range from.readings() {
@@ -90,7 +90,7 @@ func checkFrom(t *testing.T, body string, from *From) {
 		t.Errorf("%q: %d readings", body, len(seen))
 	}
 	for domain := range seen {
-		if !from.Within(domain.domain) {
+		if !from.within(domain.domain) {
 			continue
 		}
 		for r := range seen {

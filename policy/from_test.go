@@ -7,7 +7,12 @@ import (
 	"testing"
 )
 
-func fromDomains(f *From) []string {
+func readFrom(bodies []string, truncated bool) fromDomains {
+	f := From{bodies, truncated}
+	return *f.read()
+}
+
+func namedBy(f *fromDomains) []string {
 	var domains []string
 	for _, r := range f.readings() {
 		domains = append(domains, r.domain)
@@ -83,14 +88,14 @@ func TestFromWellFormed(t *testing.T) {
 		{"U-label with ZWNJ", "a@نامه\u200cای.example", false, []string{"xn--mgba3gch31f060k.example"}},
 		{"A-label", "a@xn--bcher-kva.example", false, []string{"xn--bcher-kva.example"}},
 	} {
-		f := ReadFrom([]string{test.body}, false)
+		f := readFrom([]string{test.body}, false)
 		if !f.wellFormed || f.incomplete() {
 			t.Errorf("%s: %q: well-formed %v, incomplete %v", test.name, test.body, f.wellFormed, f.incomplete())
 		}
-		if f.Within(w) != test.within {
+		if f.within(w) != test.within {
 			t.Errorf("%s: %q: within %v, want %v", test.name, test.body, !test.within, test.within)
 		}
-		if got := fromDomains(&f); !slices.Equal(got, test.readings) {
+		if got := namedBy(&f); !slices.Equal(got, test.readings) {
 			t.Errorf("%s: %q: readings %q, want %q", test.name, test.body, got, test.readings)
 		}
 	}
@@ -302,13 +307,13 @@ func TestFromBroken(t *testing.T) {
 		{"at sign in an encoded word", []string{"=?utf-8?q?alice@woodgrovebank.com?= <x@evil.example>"}, []string{w, "evil.example"}},
 		{"broken escape", []string{"=?utf-8?q?=4=G0=40woodgrovebank.com=4?="}, []string{w}},
 	} {
-		f := ReadFrom(test.bodies, false)
+		f := readFrom(test.bodies, false)
 		if f.wellFormed || f.incomplete() {
 			t.Errorf("%s: %q: well-formed %v, incomplete %v", test.name, test.bodies, f.wellFormed, f.incomplete())
 		}
-		got := fromDomains(&f)
+		got := namedBy(&f)
 		for _, domain := range append(got, w) {
-			if f.Within(domain) {
+			if f.within(domain) {
 				t.Errorf("%s: %q: within %q", test.name, test.bodies, domain)
 			}
 		}
@@ -345,14 +350,14 @@ func TestFromReadingsAreListed(t *testing.T) {
 		"J\xfcrgen, W. <j@evil.example>":                false,
 		"Smith, Alice <alice@evil.example> (Woodgrove)": false,
 	} {
-		f := ReadFrom([]string{body}, false)
+		f := readFrom([]string{body}, false)
 		found := false
 		for _, r := range f.readings() {
 			_, listed := s.entry(r)
 			found = found || listed
 		}
 		if found != want {
-			t.Errorf("%q: listed %v, want %v: readings %q", body, found, want, fromDomains(&f))
+			t.Errorf("%q: listed %v, want %v: readings %q", body, found, want, namedBy(&f))
 		}
 	}
 }
@@ -386,9 +391,9 @@ func TestFromIncomplete(t *testing.T) {
 		"too much work: parentheses":  {[]string{"@" + strings.Repeat("(", 60000)}, false, true, false},
 		"too much work: conversions":  {[]string{strings.Repeat("@ü ", 15000)}, false, true, false},
 	} {
-		f := ReadFrom(test.bodies, test.truncated)
-		if f.incomplete() != test.incomplete || f.Within("woodgrovebank.com") != test.within {
-			t.Errorf("%s: incomplete %v, within %v", name, f.incomplete(), f.Within("woodgrovebank.com"))
+		f := readFrom(test.bodies, test.truncated)
+		if f.incomplete() != test.incomplete || f.within("woodgrovebank.com") != test.within {
+			t.Errorf("%s: incomplete %v, within %v", name, f.incomplete(), f.within("woodgrovebank.com"))
 		}
 		if len(f.readings()) > maxFromReadings {
 			t.Errorf("%s: %d readings", name, len(f.readings()))
@@ -397,7 +402,7 @@ func TestFromIncomplete(t *testing.T) {
 }
 
 func TestFromWithin(t *testing.T) {
-	f := ReadFrom([]string{"a@x.woodgrovebank.com"}, false)
+	f := readFrom([]string{"a@x.woodgrovebank.com"}, false)
 	for domain, want := range map[string]bool{
 		"x.woodgrovebank.com":   true,
 		"woodgrovebank.com":     true,
@@ -408,14 +413,27 @@ func TestFromWithin(t *testing.T) {
 		"y.x.woodgrovebank.com": false,
 		"contoso.com":           false,
 	} {
-		if f.Within(domain) != want {
+		if f.within(domain) != want {
 			t.Errorf("within %q: %v", domain, !want)
 		}
 	}
-	var none From
-	if none.Within("") {
+	var none fromDomains
+	if none.within("") {
 		t.Error("no header is within something")
 	}
+}
+
+// hostileLabels are labels that are dear to convert, each another one.
+func hostileLabels(n, characters int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString("\n @")
+		for j := range characters {
+			b.WriteRune(rune(0x4e00 + (i*31+j*37)%8000))
+		}
+		fmt.Fprintf(&b, "\u00ad%d", i)
+	}
+	return b.String()
 }
 
 func BenchmarkFrom(b *testing.B) {
@@ -431,13 +449,15 @@ func BenchmarkFrom(b *testing.B) {
 		"64K-comment": strings.Repeat("@(", 32000),
 		"64K-word":    strings.Repeat("=?u?q?@=40", 6500),
 		"64K-dots":    strings.Repeat("@a . ", 13000),
+		"64K-labels":  hostileLabels(66, 320),
+		"64K-short":   hostileLabels(250, 80),
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			bodies := []string{body}
 			for b.Loop() {
-				f := ReadFrom(bodies, false)
-				f.Within("woodgrovebank.com")
+				f := readFrom(bodies, false)
+				f.within("woodgrovebank.com")
 			}
 		})
 	}

@@ -11,7 +11,7 @@ import (
 // structure: it is for those that are not well-formed. A domain too many is
 // better than one too few here: honest mail is hardly ever like that.
 type fromScan struct {
-	from From
+	from fromDomains
 	next []byte // the candidate being read
 	last []byte // the one before
 	work int    // what may still be done for a text, about in octets looked at
@@ -58,7 +58,7 @@ var habits = [...]habit{
 func (x *fromScan) text(s string) {
 	x.work = 4096 + 32*len(s)
 	found := false
-	for i := 0; i < len(s) && x.work > 0; {
+	for i := 0; i < len(s) && x.work > 0 && !x.from.partial; {
 		kind, size := kindOf(s[i:])
 		i += size
 		if kind != kindAt {
@@ -129,7 +129,7 @@ func (x *fromScan) candidate() {
 		return
 	}
 	x.last = append(x.last[:0], x.next...)
-	x.work -= 64 // about what a conversion costs
+	x.work -= 64 + len(x.next)*len(x.next)/16 // about what a conversion costs
 	domain := trimDomain(string(x.next))
 	x.from.add(parseSenderDomain(matchDomain(domain)))
 	// NFKC turns these into dots, but IDNA does not.

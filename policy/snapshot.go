@@ -14,19 +14,30 @@ type Snapshot struct {
 
 	// subdomains: some partner covers what is below it.
 	subdomains bool
-	// fromEnforced: some domain insists on the From header.
-	fromEnforced bool
+	// fromEnforced is the strictest mode of the listed domains that insist on the
+	// From header, "" if none does.
+	fromEnforced Mode
 }
 
 // NewSnapshot puts a snapshot together.
 func NewSnapshot(receive, send *List, defaults *Partner, partners map[string]*Partner, connectors []Connector) *Snapshot {
 	s := &Snapshot{Receive: receive, Send: send, Defaults: defaults, Partners: partners, Connectors: connectors}
-	s.fromEnforced = defaults.FromAlignment == FromAlignmentEnforce
+	if receive.Len() > 0 {
+		s.enforceFrom(defaults)
+	}
 	for _, p := range partners {
 		s.subdomains = s.subdomains || p.Subdomains
-		s.fromEnforced = s.fromEnforced || p.FromAlignment == FromAlignmentEnforce
+		if receive.Contains(p.Domain) {
+			s.enforceFrom(p)
+		}
 	}
 	return s
+}
+
+func (s *Snapshot) enforceFrom(p *Partner) {
+	if p.FromAlignment == FromAlignmentEnforce && p.Mode != ModeOff && s.fromEnforced != ModeEnforce {
+		s.fromEnforced = p.Mode
+	}
 }
 
 // WithLists returns a snapshot with other lists and everything else the same.
@@ -43,7 +54,7 @@ func (s *Snapshot) NoOpinion() Verdict {
 
 // JudgesFrom reports whether a message may have to be judged for a domain that
 // only its From header names.
-func (s *Snapshot) JudgesFrom() bool { return s.fromEnforced }
+func (s *Snapshot) JudgesFrom() bool { return s.fromEnforced != "" }
 
 // Partner returns the settings of a list entry.
 func (s *Snapshot) Partner(entry string) *Partner {
@@ -126,8 +137,7 @@ func (s *Snapshot) entryWithin(domain string) (string, bool) {
 }
 
 // mayBegin reports whether a listed domain may begin at s[i]: behind anything
-// that it could not go on with. U+3002, U+FF0E and U+FF61 are dots (UTS 46
-// section 4.1, RFC 3490 section 3.1).
+// that it could not go on with.
 func mayBegin(s string, i int) bool {
 	if i == 0 {
 		return true
@@ -138,7 +148,7 @@ func mayBegin(s string, i int) bool {
 	case before == utf8.RuneError && size == 1:
 		return utf8.RuneStart(s[i])
 	default:
-		return before == '\u3002' || before == '\uff0e' || before == '\uff61'
+		return isDot(before)
 	}
 }
 

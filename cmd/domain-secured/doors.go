@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"time"
 
@@ -74,16 +75,14 @@ func (d doors) serve() <-chan error {
 }
 
 // shutdown ends one door after the other.
-func (d doors) shutdown() error {
-	var wrong []error
+func (d doors) shutdown(log *slog.Logger) {
 	for _, door := range d {
 		ctx, cancel := context.WithTimeout(context.Background(), door.grace)
 		if err := door.server.Shutdown(ctx); err != nil {
-			wrong = append(wrong, fmt.Errorf("closing the %s door: %w", door.name, err))
+			log.Warn("closed a door with messages in hand", "door", door.name, "waited", door.grace)
 		}
 		cancel()
 	}
-	return errors.Join(wrong...)
 }
 
 // addresses are where the doors listen, for the log.

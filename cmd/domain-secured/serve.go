@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"log/slog"
 	"os"
@@ -87,7 +86,7 @@ func serve(ctx context.Context, file string, log *slog.Logger) error {
 
 	err = r.run(ctx, hangups, failed)
 	stop()
-	err = errors.Join(err, d.shutdown())
+	d.shutdown(log)
 	g.Close()
 	log.Info("stopped", "judged", g.Counts())
 	return err

@@ -31,7 +31,7 @@ var badFiles = map[string][]string{
 	"connector-address":           {`:3: connector.client_addresses: "10.8" is not an address or network such as "192.0.2.0/24"`},
 	"connector-partner":           {`:5: connector.partners: "*.tailspintoys.com" is a pattern: list the domain itself (subdomains = true on its partner covers what is below it)`},
 	"connector-port": {
-		`:3: connector.ports: 0 is not a port`,
+		`:3: connector.ports: -1 is not a port`,
 		`:7: connector.ports: 70000 is not a port`,
 	},
 	"contact-letters":            {`:2: partner."woodgrovebank.com".contact: only printable ASCII can go into a reply, and at most 100 characters`},

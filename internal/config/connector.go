@@ -15,7 +15,7 @@ func (b *builder) connector(i int) policy.Connector {
 		Treat:           oneOf(&b.checker, path("treat"), k.Treat, policy.TreatEnforce, policy.TreatOff, policy.TreatExternal, policy.TreatInternal),
 	}
 	for _, port := range k.Ports {
-		if port < 1 || port > 65535 {
+		if port < 0 || port > 65535 { // 0 is that of mail that comes by sendmail(1)
 			b.bad(path("ports"), "connector.ports: %d is not a port", port)
 			continue
 		}

@@ -72,6 +72,7 @@ func (g *Gate) Envelope(f *policy.Facts) policy.Verdict {
 	v := g.decide(s, f, &sender, ok, now)
 	escalated := g.failures.escalate(f, &v, now)
 	if v.Refused() {
+		g.forget(f) // it may have been let go on at an earlier command
 		g.report(f, &v, said{escalated: escalated}, now)
 	} else {
 		g.passOn(f, &v)
@@ -96,10 +97,8 @@ func (g *Gate) Abandoned(f *policy.Facts, v *policy.Verdict) {
 
 // finish reports a message that no door will ask about again.
 func (g *Gate) finish(f *policy.Facts, v *policy.Verdict, also said, now time.Time) {
+	g.forget(f) // of a policy service that was asked once more
 	g.report(f, v, also, now)
-	if f.Instance != "" {
-		g.reported.take(f.Instance, now)
-	}
 }
 
 // look asks first whether there is anything to judge: most mail is not of a

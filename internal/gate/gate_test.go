@@ -236,9 +236,18 @@ func TestMemoryIsBounded(t *testing.T) {
 	now := time.Unix(0, 0)
 	for i := range 1000 {
 		m.keep(i, i, now)
-		if earlier, known := m.keep(i, -1, now); known != (i < 100) || known && earlier != i {
+		if earlier, known := m.keep(i, -1, now); !known || earlier != i {
 			t.Fatalf("value %d known: %v, as %d", i, known, earlier)
 		}
+		if len(m.values) != min(i+1, 100) || len(m.order) > 200 {
+			t.Fatalf("%d values, %d due after %d", len(m.values), len(m.order), i+1)
+		}
+	}
+	if _, known := m.take(899, now); known {
+		t.Error("the oldest did not go")
+	}
+	if _, known := m.take(900, now); !known {
+		t.Error("one more than the oldest went")
 	}
 	now = now.Add(time.Minute + 1)
 	if _, known := m.keep(1000, 1, now); known || len(m.values) != 1 || len(m.order) != 1 {

@@ -21,10 +21,7 @@ func atPostfix(f *policy.Facts) *policy.Facts {
 	}
 }
 
-func from(addresses ...string) *policy.From {
-	f := policy.ReadFrom(addresses, false)
-	return &f
-}
+func from(bodies ...string) *policy.From { return &policy.From{Bodies: bodies} }
 
 // logging has the verdicts of w written to what is returned.
 func (w *world) logging() *bytes.Buffer {
@@ -303,7 +300,76 @@ func TestAskedPerRecipient(t *testing.T) {
 	if n := strings.Count(out.String(), "msg=verdict"); n != 1 {
 		t.Errorf("%d lines:\n%s", n, out)
 	}
-	if len(w.reported.values) != 0 {
-		t.Error("a message that has ended is remembered")
+}
+
+// TestAskedAgainAtEnd: a policy service that stands in smtpd_end_of_data_restrictions
+// too is asked after the milter has taken the record: still one line.
+func TestAskedAgainAtEnd(t *testing.T) {
+	w := newWorld(t)
+	out := w.logging()
+	w.Attend()
+	f := facts(t, w.leaf)
+	w.Envelope(f)
+	m := atPostfix(f)
+	v := w.Envelope(m)
+	w.Envelope(f)
+	w.Content(m, &v, from(f.Sender))
+	w.Close()
+	if n := strings.Count(out.String(), "msg=verdict"); n != 1 {
+		t.Errorf("%d lines:\n%s", n, out)
+	}
+}
+
+// TestRefusedLater: what was let go on at one command and is refused at the next
+// is refused, and nothing else is said.
+func TestRefusedLater(t *testing.T) {
+	w := newWorld(t)
+	out := w.logging()
+	w.Attend()
+	f := facts(t, w.leaf)
+	w.Envelope(f)
+	refused := plain(t, w.leaf)
+	refused.QueueID, refused.Instance = f.QueueID, f.Instance
+	w.Envelope(refused)
+	w.Close()
+	if n := strings.Count(out.String(), "msg=verdict"); n != 1 || !strings.Contains(out.String(), "result=fail") {
+		t.Errorf("%d lines:\n%s", n, out)
+	}
+}
+
+// TestFlood: whoever has records made that nobody takes keeps no others out.
+func TestFlood(t *testing.T) {
+	w := newWorld(t)
+	w.Attend()
+	for range maxRecords + 100 {
+		w.Envelope(facts(t, w.leaf))
+	}
+	f := facts(t, w.leaf)
+	w.Envelope(f)
+	if v := w.Envelope(atPostfix(f)); v.Result != policy.ResultPass {
+		t.Errorf("%s %s", v.Reason, v.Detail)
+	}
+	if n := len(w.records.values); n != maxRecords-1 {
+		t.Errorf("%d records", n)
+	}
+}
+
+// TestTooManyStamps: the refusal is reported as what it is, also of mail that is
+// not listed.
+func TestTooManyStamps(t *testing.T) {
+	w := newWorld(t)
+	out := w.logging()
+	for _, sender := range []string{"alice@woodgrovebank.com", "erin@fabrikam.com"} {
+		f := facts(t, w.leaf)
+		f.ToEnd, f.Sender = true, sender
+		v := w.Envelope(f)
+		f.Stamps = 101
+		end := w.Content(f, &v, from(sender))
+		if !end.Verdict.Refused() || end.Stamp != "" || end.Verdict.Reply.String() != "550 5.7.1 more than 100 header fields Domain-Secured" {
+			t.Errorf("%s: %+v", sender, end)
+		}
+	}
+	if n := strings.Count(out.String(), `action=reject reply="550 5.7.1 more than`); n != 2 {
+		t.Errorf("%d lines:\n%s", n, out)
 	}
 }

@@ -7,7 +7,8 @@ import (
 )
 
 // memory keeps values for a while: the first for a key is kept, and no more than
-// a fixed number at a time. When it is full, new ones are not kept.
+// a fixed number at a time. When it is full, the oldest has to go: were new ones
+// not kept, anybody could keep them out by making it full.
 type memory[K comparable, V any] struct {
 	limit   int
 	keepFor time.Duration
@@ -31,14 +32,16 @@ func newMemory[K comparable, V any](limit int, keepFor time.Duration) *memory[K,
 	return &memory[K, V]{limit: limit, keepFor: keepFor, values: make(map[K]held[V])}
 }
 
-// keep remembers v if there is room and no value for the key, which is returned
-// otherwise.
+// keep remembers v if there is no value for the key, which is returned otherwise.
 func (m *memory[K, V]) keep(key K, v V, now time.Time) (earlier V, known bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.expire(now)
-	if h, known := m.values[key]; known || len(m.values) >= m.limit {
-		return h.value, known
+	if h, known := m.values[key]; known {
+		return h.value, true
+	}
+	if len(m.values) >= m.limit {
+		delete(m.values, m.order[0].key) // expire has seen to it that this one is held
 	}
 	until := now.Add(m.keepFor)
 	m.values[key] = held[V]{v, until}
@@ -56,23 +59,23 @@ func (m *memory[K, V]) take(key K, now time.Time) (V, bool) {
 	return h.value, known
 }
 
-// older calls use for each value that was kept before a time, and reports whether
-// there are others.
-func (m *memory[K, V]) older(than time.Time, use func(*V)) (others bool) {
+// older calls use for each value that was kept before a time, forgets those that
+// are due, and reports whether any are left.
+func (m *memory[K, V]) older(than, now time.Time, use func(*V)) (left bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, d := range m.order {
-		if !m.holds(d) {
-			continue
-		}
 		if !d.at.Add(-m.keepFor).Before(than) {
-			return true
+			break
 		}
-		h := m.values[d.key]
-		use(&h.value)
-		m.values[d.key] = h
+		if m.holds(d) {
+			h := m.values[d.key]
+			use(&h.value)
+			m.values[d.key] = h
+		}
 	}
-	return false
+	m.expire(now)
+	return len(m.values) > 0
 }
 
 func (m *memory[K, V]) expire(now time.Time) {

@@ -39,9 +39,9 @@ func (g *Gate) Attend() { g.attending.Add(1) }
 func (g *Gate) Leave() { g.attending.Add(-1) }
 
 // passOn has the verdict on a message that may go on reach who hears its end and
-// reports then. Where nobody does, it is reported now. An MTA connects to all that
-// it will ask before it asks any of them, so "nobody" is certain; whether somebody
-// hears of this message, the time will tell.
+// reports then. Where nobody does, it is reported now. An MTA connects to a milter
+// before it asks a policy service, so that there is none is certain; whether one
+// of those there are hears of this message, the time will tell.
 func (g *Gate) passOn(f *policy.Facts, v *policy.Verdict) {
 	switch {
 	case f.ToEnd:
@@ -79,13 +79,20 @@ func (g *Gate) recall(f *policy.Facts) (policy.Verdict, bool) {
 	return r.verdict, r.verdict.Listed
 }
 
+// forget drops the record of a message that has been decided about.
+func (g *Gate) forget(f *policy.Facts) {
+	if f.QueueID != "" {
+		g.records.take(message{f.QueueID, f.Client}, g.clock())
+	}
+}
+
 // sweep reports what nobody has taken over for so long: an MTA without a milter
 // beside one with.
 func (g *Gate) sweep(age time.Duration) {
 	g.sweeping.Store(false)
 	now := g.clock()
 	var left []record
-	others := g.records.older(now.Add(-age), func(r *record) {
+	remain := g.records.older(now.Add(-age), now, func(r *record) {
 		if !r.reported {
 			r.reported = true
 			left = append(left, *r)
@@ -94,7 +101,7 @@ func (g *Gate) sweep(age time.Duration) {
 	for i := range left {
 		g.report(&left[i].facts, &left[i].verdict, said{}, now)
 	}
-	if others && !g.sweeping.Swap(true) {
+	if remain && age > 0 && !g.sweeping.Swap(true) {
 		time.AfterFunc(age, func() { g.sweep(age) })
 	}
 }

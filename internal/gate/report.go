@@ -15,7 +15,7 @@ import (
 
 // report logs and counts a verdict: of a message, once.
 func (g *Gate) report(f *policy.Facts, v *policy.Verdict, also said, now time.Time) {
-	if !v.Listed {
+	if !v.Listed && !v.Refused() {
 		g.counts.unlisted.Add(1)
 		g.logUnlisted(f)
 		return
@@ -72,6 +72,7 @@ type verdictLine struct {
 	name, connector    string
 	mode               policy.Mode
 	revocation         policy.RevocationSource
+	isListed           bool
 	also               said
 }
 
@@ -107,7 +108,7 @@ func (l *verdictLog) write(f *policy.Facts, v *policy.Verdict, also said, now ti
 func (l *verdictLog) handler(f *policy.Facts, v *policy.Verdict, also said) slog.Handler {
 	line := verdictLine{
 		clip(v.Domain), v.Entry, clip(f.TLSVersion), v.Result, v.Reason, v.Action, sentReply(v), v.Auth, v.MatchedName, v.Connector,
-		v.Mode, v.Revocation, also,
+		v.Mode, v.Revocation, v.Listed, also,
 	}
 	l.mu.RLock()
 	h := l.lines[line]
@@ -130,7 +131,7 @@ func (l *verdictLog) handler(f *policy.Facts, v *policy.Verdict, also said) slog
 func (l *verdictLine) attrs() []slog.Attr {
 	attrs := []slog.Attr{
 		slog.String("domain", l.domain),
-		slog.Bool("listed", true),
+		slog.Bool("listed", l.isListed),
 		slog.String("result", string(l.result)),
 		slog.String("reason", string(l.reason)),
 		slog.String("action", string(l.action)),

@@ -3,6 +3,7 @@ package postconf
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -34,6 +35,29 @@ func connector(treat, client string, ports ...uint16) Connector {
 // treatIn is what check writes for the lines of a connector.
 func treatIn(name, clients, port, treat string) string {
 	return "[domain-secured.toml] [[connector]]\nname = \"" + name + "\"\nclient_addresses = [" + clients + "]\nports = [" + port + "]\ntreat = \"" + treat + "\""
+}
+
+// local is the connector for mail from sendmail(1).
+var local = Connector{Name: "local", ClientAddresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Ports: []uint16{0}, Treat: treatOff}
+
+// TestLocalWaits: with the milter told of it, mail from sendmail(1) needs a connector.
+func TestLocalWaits(t *testing.T) {
+	for name, c := range map[string]struct {
+		connectors []Connector
+		waits      bool
+	}{
+		"none":     {nil, true},
+		"off":      {[]Connector{local}, false},
+		"enforced": {[]Connector{{ClientAddresses: local.ClientAddresses, Treat: "enforce"}, local}, true},
+		"internal": {[]Connector{{ClientAddresses: local.ClientAddresses, Ports: []uint16{0}, Treat: treatInternal}}, false},
+		"a port":   {[]Connector{{ClientAddresses: local.ClientAddresses, Ports: []uint16{10025}, Treat: treatOff}}, true},
+	} {
+		found := Check(&Settings{Main: Params(goodMilter())}, Want{PolicyListen: our, MilterListen: filterAt, Connectors: c.connectors})
+		waits := slices.ContainsFunc(found, func(f Finding) bool { return strings.Contains(f.Problem, "for ever") && f.File == tomlFile })
+		if waits != c.waits {
+			t.Errorf("%s: %v", name, found)
+		}
+	}
 }
 
 func TestCheckMilter(t *testing.T) {
@@ -196,7 +220,7 @@ func TestCheckMilter(t *testing.T) {
 			if c.more != nil {
 				c.more(s)
 			}
-			want := Want{PolicyListen: our, MilterListen: c.listen, Connectors: c.connectors}
+			want := Want{PolicyListen: our, MilterListen: c.listen, Connectors: append([]Connector{local}, c.connectors...)}
 			if c.listen == "" {
 				want.MilterListen = filterAt
 			}
@@ -233,7 +257,7 @@ func TestFirstConnector(t *testing.T) {
 	}}
 	for _, c := range []struct {
 		client   string
-		port     uint16
+		port     int
 		listener string
 		want     string
 	}{

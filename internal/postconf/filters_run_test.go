@@ -81,7 +81,7 @@ func TestContentFilter(t *testing.T) {
 	}
 
 	port, _ := (&checker{s: &Settings{}, svc: &Service{Name: back[:len(back)-5]}}).port()
-	want.Connectors = []Connector{{Name: "filter", ClientAddresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Ports: []uint16{port}, Treat: treatInternal}}
+	want.Connectors = []Connector{{Name: "filter", ClientAddresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Ports: []uint16{uint16(port)}, Treat: treatInternal}}
 	if f := findOne(t, Check(in.read(), want), back, milterList); f != nil {
 		t.Errorf("with a connector: %v", f)
 	}
@@ -161,7 +161,7 @@ func TestLocalMail(t *testing.T) {
 	in := newInstance(t)
 	mailbox := in.mailbox()
 	m := newMilterServer(t, "tcp", "127.0.0.1:0", "")
-	want := Want{MilterListen: "inet:" + m.listener.Addr().String()}
+	want := Want{MilterListen: "inet:" + m.listener.Addr().String(), Connectors: []Connector{local}}
 	in.main = append(in.main, "smtpd_milters = "+want.MilterListen, "smtpd_forbid_bare_newline = normalize")
 	in.smtpd = []string{freePorts(t, 1)[0] + " inet n - n - - smtpd"}
 	in.start()

@@ -1,6 +1,9 @@
 package postconf
 
-import "fmt"
+import (
+	"fmt"
+	"net/netip"
+)
 
 // local looks at mail that sendmail(1) leaves: pickup(8) hands it to cleanup(8), which tells the milters in
 // non_smtpd_milters of a client 127.0.0.1, port 0, without TLS (MILTER_README, "Configuring Postfix"). Who forges
@@ -31,9 +34,21 @@ func (c *checker) local() {
 	case dead:
 	case call != nil:
 		c.called(localList, call, likely, Warning)
+		c.localWaits()
 	default:
 		c.localNotCalled(near)
 	}
+}
+
+// localWaits reports that mail from sendmail(1) with a sender of a listed domain is never let in: it has no TLS, and
+// while it is refused for now, pickup(8) keeps it and tries again for ever.
+func (c *checker) localWaits() {
+	here := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if k := c.want.connector(here, 0, anyListener); k != nil && (k.Treat == treatOff || k.Treat == treatInternal) {
+		return
+	}
+	c.put(Finding{Severity: Warning, Parameter: localList, File: tomlFile, Line: toml("local", []netip.Addr{here}, 0, treatOff),
+		Problem: "mail from a listed domain that a program on this machine hands in by sendmail(1), as filters and forwarders do, has no TLS and waits in the maildrop queue for ever"})
 }
 
 // localNotCalled reports that local mail goes without us; near are addresses that look as if they were ours.
@@ -48,6 +63,5 @@ func (c *checker) localNotCalled(near []string) {
 		c.add(Warning, localList, problem, nil)
 		return
 	}
-	problem += "; with the line, mail from a listed domain that a program on this machine hands in by sendmail(1) has no TLS and waits in the maildrop queue or bounces, unless a connector for 127.0.0.1 without ports is \"off\""
 	c.add(Warning, localList, problem, c.callMilter(localList))
 }

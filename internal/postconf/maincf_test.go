@@ -14,7 +14,7 @@ func TestMainCF(t *testing.T) {
 	in := newInstance(t)
 	p := newPolicyServer(t, "tcp", "127.0.0.1:0", policyWord)
 	m := newMilterServer(t, "tcp", "127.0.0.1:0", "")
-	want := Want{PolicyListen: "inet:" + p.listener.Addr().String(), MilterListen: "inet:" + m.listener.Addr().String()}
+	want := Want{PolicyListen: "inet:" + p.listener.Addr().String(), MilterListen: "inet:" + m.listener.Addr().String(), Connectors: []Connector{local}}
 	mailbox := in.mailbox()
 	port := freePorts(t, 1)[0]
 	in.smtpd = []string{port + " inet n - n - - smtpd"}

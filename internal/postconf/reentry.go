@@ -108,16 +108,19 @@ func (c *checker) covered() bool {
 }
 
 // portNames are the names that master.cf files use.
-var portNames = map[string]uint16{"smtp": 25, "smtps": 465, "submissions": 465, "submission": 587}
+var portNames = map[string]int{"smtp": 25, "smtps": 465, "submissions": 465, "submission": 587}
 
-// port is the current service's, if it is a number or a usual name.
-func (c *checker) port() (uint16, bool) {
+// port is the current service's, if it is a number or a usual name, else [unknownPort].
+func (c *checker) port() (int, bool) {
 	name := c.svc.Name[strings.LastIndexByte(c.svc.Name, ':')+1:]
 	if n, ok := portNames[name]; ok {
 		return n, true
 	}
 	addr, err := netip.ParseAddrPort("127.0.0.1:" + name)
-	return addr.Port(), err == nil
+	if err != nil {
+		return unknownPort, false
+	}
+	return int(addr.Port()), true
 }
 
 // anyFiltered says whether some mail goes through content_filter, as far as parameters tell: tables may name filters
@@ -182,12 +185,12 @@ func (c *checker) proxied() {
 
 // behindProxy is who a filter behind smtpd_proxy_filter may be, at a service that not only this machine reaches: the
 // clients that an internal connector with its port has.
-func (c *checker) behindProxy(port uint16) (clients []netip.Addr) {
+func (c *checker) behindProxy(port int) (clients []netip.Addr) {
 	if c.onlyHere() {
 		return nil
 	}
 	for _, k := range c.want.Connectors {
-		if k.Treat != treatInternal || !slices.Contains(k.Ports, port) {
+		if k.Treat != treatInternal || !k.hasPort(port) {
 			continue
 		}
 		for _, p := range k.ClientAddresses {

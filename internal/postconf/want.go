@@ -35,12 +35,19 @@ const (
 // anyListener stands for whatever name a listener may have.
 const anyListener = "\x00"
 
-// connector is the first that matches, or nil. Port 0 is one that is not known: it is in nobody's list.
-func (w *Want) connector(client netip.Addr, port uint16, listener string) *Connector {
+// unknownPort is none that a connector could name. (0 is: that of mail from sendmail(1).)
+const unknownPort = -1
+
+func (k *Connector) hasPort(port int) bool {
+	return port >= 0 && slices.Contains(k.Ports, uint16(port))
+}
+
+// connector is the first that matches, or nil.
+func (w *Want) connector(client netip.Addr, port int, listener string) *Connector {
 	for i := range w.Connectors {
 		k := &w.Connectors[i]
 		if (len(k.ClientAddresses) == 0 || slices.ContainsFunc(k.ClientAddresses, func(p netip.Prefix) bool { return p.Contains(client) })) &&
-			(len(k.Ports) == 0 || slices.Contains(k.Ports, port)) &&
+			(len(k.Ports) == 0 || k.hasPort(port)) &&
 			(len(k.Listeners) == 0 || listener == anyListener || slices.Contains(k.Listeners, listener)) {
 			return k
 		}
@@ -52,7 +59,7 @@ func (w *Want) connector(client netip.Addr, port uint16, listener string) *Conne
 const tomlFile = "domain-secured.toml"
 
 // toml is a connector as our configuration takes it.
-func toml(name string, clients []netip.Addr, port uint16, treat string) string {
+func toml(name string, clients []netip.Addr, port int, treat string) string {
 	quoted := make([]string, len(clients))
 	for i, c := range clients {
 		quoted[i] = strconv.Quote(c.String())

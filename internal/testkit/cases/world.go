@@ -146,6 +146,12 @@ listen = ""
 revocation = "off" # a lab has no revocation lists
 contact = "postmaster@contoso.com"
 
+[[connector]]
+name = "local" # what programs on this machine hand in by sendmail(1)
+client_addresses = ["127.0.0.1"]
+ports = [0]
+treat = "off"
+
 [partner."woodgrovebank.com"]
 roots = [%q]
 
