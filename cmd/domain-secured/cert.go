@@ -23,13 +23,27 @@ var certImportCommand = &command{
 	args:  "FILE...",
 	short: "store partners' certificates, so that they are recognised",
 	long: `
-FILE holds the certificate that a partner's server presents, in PEM or DER, with
-or without the intermediate certificates it comes with. A CA certificate by
-itself is kept to complete chains. Storing a certificate does not trust it: roots
-and pins do. A running daemon knows it at once. Private keys are refused.`,
+FILE holds the certificate that a partner's server presents, in PEM, DER or
+PKCS #12, with or without the intermediate certificates it comes with. A CA
+certificate by itself is kept to complete chains. Storing a certificate does not
+trust it: roots and pins do. A running daemon knows it at once. Private keys are
+refused.
+
+With --key-out nothing is stored: the FILEs hold a certificate of our own, its
+private key, and its intermediate certificates, in any order. They are checked to
+belong together and written to one file of mode 0600 as smtpd_tls_chain_files and
+smtp_tls_chain_files want it: the key, the certificate, the chain without the root.
+An existing file is not overwritten.
+
+  domain-secured cert import --key-out /etc/postfix/mail1.pem mail1.p12
+
+A password is asked for at the terminal if --password-file does not have it.`,
 	setup: func(flags *flag.FlagSet) func(*call) error {
-		domain := flags.String("domain", "", "note whose it is: `DOMAIN`")
-		return func(c *call) error { return certImport(c, *domain) }
+		var f importFlags
+		flags.StringVar(&f.domain, "domain", "", "note whose it is: `DOMAIN`")
+		flags.StringVar(&f.keyOut, "key-out", "", "it is our own: write key and chain to `FILE`, for Postfix")
+		flags.StringVar(&f.password, "password-file", "", "the first line of `FILE` is the password of PKCS #12; - for standard input")
+		return f.run
 	},
 }
 
@@ -68,10 +82,24 @@ func openStore(c *call) (*trust.Store, error) {
 	return store, nil
 }
 
-func certImport(c *call, domain string) error {
-	if len(c.args) == 0 {
+type importFlags struct{ domain, keyOut, password string }
+
+func (f *importFlags) run(c *call) error {
+	p := &passwords{c: c, file: f.password}
+	switch {
+	case len(c.args) == 0:
 		return usagef("cert import: name a file")
+	case f.keyOut == "-":
+		return usagef("cert import: --key-out: a private key is not written to standard output")
+	case f.keyOut != "" && f.domain != "":
+		return usagef("cert import: --domain is for partners' certificates, --key-out for our own")
+	case f.keyOut != "":
+		return importOwn(c, f.keyOut, p)
 	}
+	return certImport(c, f.domain, p)
+}
+
+func certImport(c *call, domain string, p *passwords) error {
 	if domain != "" {
 		d, err := policy.ParseDomain(domain)
 		if err != nil {
@@ -82,7 +110,7 @@ func certImport(c *call, domain string) error {
 	// All are read before any is stored: a mistake in one leaves everything as it was.
 	var imports []*trust.Certificate
 	for _, name := range c.args {
-		certificates, err := readCertificates(name)
+		certificates, err := readPartner(name, p)
 		if err != nil {
 			return err
 		}

@@ -37,6 +37,7 @@ func commands() []*command {
 		listShowCommand("receive"), listEditCommand("receive", "add"), listEditCommand("receive", "remove"),
 		listShowCommand("send"), listEditCommand("send", "add"), listEditCommand("send", "remove"),
 		certImportCommand, certListCommand, certShowCommand, certForgetCommand,
+		certRequestCommand, certCloneCommand, certExportCommand,
 		versionCommand,
 	}
 }
