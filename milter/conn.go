@@ -46,21 +46,21 @@ func (c *conn) serve() {
 	defer c.in.release()
 	c.net.SetReadDeadline(time.Now().Add(firstTime))
 	for {
-		err := c.handleAll()
-		if sent := c.flush(); err == nil {
-			err = sent
+		wrong := c.handleAll()
+		if err := c.flush(); err != nil {
+			c.ended(err)
+			return
 		}
-		if err == nil {
-			if err = c.fill(); err != nil {
-				c.ended(err)
-				return
+		if wrong != nil {
+			if wrong != errQuit {
+				c.server.Complain("closing a connection that does not speak the milter protocol", wrong)
 			}
-			continue
+			return
 		}
-		if err != errQuit {
-			c.server.Complain("closing a connection that does not speak the milter protocol", err)
+		if err := c.fill(); err != nil {
+			c.ended(err)
+			return
 		}
-		return
 	}
 }
 

@@ -25,8 +25,8 @@ func TestDrain(t *testing.T) {
 	for _, c := range []struct {
 		name         string
 		before, want string
-		after, goOn  string // after Shutdown
-		closed       time.Duration
+		after, goOn  string        // after Shutdown
+		closed       time.Duration // more than a moment: it is given up a moment before
 	}{
 		{"not negotiated", "", "", "", "", atOnce},
 		{"half an offer", postfix[:9], "", "", "", atOnce},
@@ -43,6 +43,7 @@ func TestDrain(t *testing.T) {
 		{"MAIL was on its way", postfix, agreed, client + secured + mail("pass@x") + data + from + eom, proceed + stamped, atOnce},
 		{"the next MAIL was on its way", after(mail("x@x"), data, eom), agreed + proceed + proceed, mail("pass@x") + data + from + eom, proceed + stamped, atOnce},
 		{"given up", after(mail("pass@x"), data), agreed + proceed, from + abort, "", afterAMoment},
+		{"MAIL was on its way, and is given up", postfix, agreed, client + mail("pass@x") + data, proceed, 2*time.Second + afterAMoment},
 		{"refused then", insisting + mail("refuse@x"), agreedInsisting + proceed, data, because, afterAMoment},
 		{"refused in the end", after(mail("late@x"), data), agreed + proceed, eom, because, atOnce},
 	} {
@@ -55,6 +56,10 @@ func TestDrain(t *testing.T) {
 				m.send(t, c.after[:1])
 				m.send(t, c.after[1:])
 				m.expect(t, c.goOn)
+			}
+			if pause := c.closed - afterAMoment; pause > 0 {
+				time.Sleep(pause)
+				m.send(t, abort)
 			}
 			m.expectClosed(t)
 			if took := time.Since(began); took < c.closed || took > c.closed+4*time.Second {

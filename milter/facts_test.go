@@ -41,7 +41,7 @@ func TestFacts(t *testing.T) {
 	got := factsOf(t,
 		macros('C', "j", "mx.contoso.com", "v", "Postfix 3.7.11", "{daemon_name}", "mx.contoso.com", "{daemon_port}", "10025"), connect('6', 4711, "2001:db8::7"),
 		macros('H', "{tls_version}", "TLSv1.2", "{cipher}", "x", "{cipher_bits}", "128"), helo,
-		macros('M', "{mail_addr}", "alice@woodgrovebank.com", "{tls_version}", "TLSv1.3", "{cipher}", "TLS_AES_256_GCM_SHA384", "{cipher_bits}", "256",
+		macros('M', "i", "an older one", "{mail_addr}", "alice@woodgrovebank.com", "{tls_version}", "TLSv1.3", "{cipher}", "TLS_AES_256_GCM_SHA384", "{cipher_bits}", "256",
 			"{cert_subject}", "mail1.woodgrovebank.com", "{cert_issuer}", "Test Root"), packet('M', "<@a,@b:alice@WoodgroveBank.com>\x00SIZE=100\x00BODY=8BITMIME\x00"),
 		macros('R', "i", "not yet"), macros('T', "i", "4XyZ"))
 	want := policy.Facts{

@@ -122,7 +122,6 @@ func (c *conn) judgeContent() {
 	if !m.judged && !c.askEnvelope() {
 		return
 	}
-	m.judged = false // what follows is its end
 	m.facts.Stamps = m.stamps
 	end := c.server.judge.Content(&m.facts, &m.verdict, &m.from)
 	if end.Verdict.Refused() {
