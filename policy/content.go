@@ -27,12 +27,16 @@ func (v *Verdict) Content(ctx context.Context, f *Facts, from *From, e Evidence,
 		end.Keep = true
 		return end
 	case f.Stamps > maxStamps:
-		end.Verdict.Result, end.Verdict.Action, end.Verdict.Reply = ResultFail, ActionReject, tooManyStamps
+		// Nothing is said of the envelope any more.
+		end.Verdict = Verdict{
+			Domain: v.Domain, Entry: v.Entry, Listed: v.Listed, Mode: v.Mode, Partner: v.Partner, snapshot: s,
+			Result: ResultFail, Action: ActionReject, Reply: tooManyStamps,
+		}
 		return end
 	}
 	if s.fromEnforced != "" && (connector == nil || connector.Treat != TreatOff) {
 		// What is only tested for does not hide what the envelope has proven.
-		if worst := s.judgeFrom(ctx, f, v, from.read(), e, at); worst.Refused() || !v.Listed && worst.Listed {
+		if worst := s.judgeFrom(ctx, f, v, from.read(), e, at); worst.Refused() || v.Result == ResultNone && worst.Listed {
 			end.Verdict = worst
 		}
 	}

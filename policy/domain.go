@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
+	"golang.org/x/text/unicode/norm"
 )
 
 // Limits of a host name in octets, without the trailing dot (RFC 1035 section 2.3.4).
@@ -38,8 +40,9 @@ func toASCII(s string) (string, error) {
 	return strings.TrimSuffix(ascii, "."), err
 }
 
-// maxULabel bounds a label in UTF-8, in octets: no A-label stands for more
-// characters than it has octets, and the work grows with the square of them.
+// maxULabel bounds a label in UTF-8, in octets, without what [condense] drops: no
+// A-label stands for more characters than it has octets, and the work of turning
+// one into the other grows with the square of them.
 const maxULabel = maxLabel * utf8.UTFMax
 
 func hasLongLabel(s string) bool {
@@ -52,6 +55,19 @@ func hasLongLabel(s string) bool {
 		}
 	}
 	return false
+}
+
+// condense drops from a domain what stands for nothing in one, and joins letters
+// and their marks (UTS 46 section 4, steps Map and Normalize): without that, no
+// bound on the octets of a label would tell that it cannot be one. Its own work is
+// linear.
+func condense(s string) string {
+	return norm.NFKC.String(strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) {
+			return -1
+		}
+		return r
+	}, s))
 }
 
 // isDot reports whether r stands between labels (UTS 46 section 4, RFC 3490

@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // reading is one domain that a sender address may mean.
 type reading struct {
@@ -96,6 +99,9 @@ func (r *readings) add(domain string) {
 
 func parseSenderDomain(s string) reading {
 	s = lowerASCII(s)
+	if !isASCII(s) && utf8.ValidString(s) && (len(s) > maxSenderDomain || hasLongLabel(s)) {
+		s = lowerASCII(condense(s))
+	}
 	if !isASCII(s) && len(s) <= maxSenderDomain {
 		if ascii, err := toASCII(s); err == nil {
 			s = ascii

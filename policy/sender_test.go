@@ -180,3 +180,28 @@ func FuzzSender(f *testing.F) {
 		}
 	})
 }
+
+// TestIgnoredCharacters: what stands for nothing in a domain (UTS 46, "ignored")
+// does not let a sender off, however much of it there is.
+func TestIgnoredCharacters(t *testing.T) {
+	list, err := ParseList("woodgrovebank.com\nxn--bcher-kva.example\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewSnapshot(list, nil, &Partner{Mode: ModeEnforce, FromAlignment: FromAlignmentEnforce}, nil, nil)
+	for _, ignored := range []rune{0xad, 0x34f, 0x180b, 0x200b, 0x2060, 0xfe0f, 0xe0100} {
+		for _, n := range []int{1, 80, 130, 240, 400} {
+			some := strings.Repeat(string(ignored), n)
+			for _, domain := range []string{"woodgrove" + some + "bank.com", "WOODGROVEBANK." + some + "com", "bu" + some + "\u0308cher.example"} {
+				if sender := s.Sender(&Facts{Sender: "<a@" + domain + ">"}); !sender.Listed() {
+					t.Errorf("%d times U+%04X: not listed", n, ignored)
+				}
+				from := From{Bodies: []string{"a@" + domain}}
+				d := from.read()
+				if listed := slices.ContainsFunc(d.readings(), func(r reading) bool { _, l := s.entry(r); return l }); !listed && !d.incomplete() {
+					t.Errorf("From, %d times U+%04X: not listed: %d readings", n, ignored, len(d.readings()))
+				}
+			}
+		}
+	}
+}

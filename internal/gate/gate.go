@@ -84,7 +84,7 @@ func (g *Gate) Envelope(f *policy.Facts) policy.Verdict {
 func (g *Gate) Content(f *policy.Facts, v *policy.Verdict, from *policy.From) policy.Ending {
 	now := g.clock()
 	end := g.conclude(f, v, from, now)
-	escalated := end.Verdict.Refused() && g.failures.escalate(f, &end.Verdict, now)
+	escalated := g.failures.escalate(f, &end.Verdict, now)
 	g.finish(f, &end.Verdict, said{escalated: escalated, stamped: end.Stamp != ""}, now)
 	return end
 }
@@ -92,6 +92,10 @@ func (g *Gate) Content(f *policy.Facts, v *policy.Verdict, from *policy.From) po
 // Abandoned is told of a message that was judged, not refused, and then given up
 // before its end.
 func (g *Gate) Abandoned(f *policy.Facts, v *policy.Verdict) {
+	now := g.clock()
+	if _, said := g.reported.get(f.Instance, now); said {
+		return // as by a policy service that was asked once more, and refused it
+	}
 	g.finish(f, v, said{}, g.clock())
 }
 

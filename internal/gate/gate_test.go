@@ -235,8 +235,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	m := newMemory[int, int](100, time.Minute)
 	now := time.Unix(0, 0)
 	for i := range 1000 {
-		m.keep(i, i, now)
-		if earlier, known := m.keep(i, -1, now); !known || earlier != i {
+		m.keep(i, i, now, nil)
+		if earlier, known := m.keep(i, -1, now, nil); !known || earlier != i {
 			t.Fatalf("value %d known: %v, as %d", i, known, earlier)
 		}
 		if len(m.values) != min(i+1, 100) || len(m.order) > 200 {
@@ -250,7 +250,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Error("one more than the oldest went")
 	}
 	now = now.Add(time.Minute + 1)
-	if _, known := m.keep(1000, 1, now); known || len(m.values) != 1 || len(m.order) != 1 {
+	if _, known := m.keep(1000, 1, now, nil); known || len(m.values) != 1 || len(m.order) != 1 {
 		t.Errorf("after their time %d values, %d due", len(m.values), len(m.order))
 	}
 }

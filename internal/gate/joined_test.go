@@ -224,9 +224,9 @@ func TestContentPanic(t *testing.T) {
 func TestTaken(t *testing.T) {
 	m := newMemory[int, int](100, time.Minute)
 	now := time.Unix(0, 0)
-	m.keep(-1, -1, now)
+	m.keep(-1, -1, now, nil)
 	for i := range 10_000 {
-		m.keep(i, i, now)
+		m.keep(i, i, now, nil)
 		if v, known := m.take(i, now); !known || v != i {
 			t.Fatalf("took %d, %v", v, known)
 		}
@@ -238,9 +238,9 @@ func TestTaken(t *testing.T) {
 		t.Error("taken twice")
 	}
 	// What is kept anew under an old key has its own time.
-	m.keep(7, 1, now)
+	m.keep(7, 1, now, nil)
 	m.take(7, now)
-	m.keep(7, 2, now.Add(time.Minute))
+	m.keep(7, 2, now.Add(time.Minute), nil)
 	m.expire(now.Add(time.Minute + 1))
 	if v, known := m.take(7, now.Add(time.Minute+1)); !known || v != 2 {
 		t.Errorf("took %d, %v", v, known)
@@ -370,6 +370,50 @@ func TestTooManyStamps(t *testing.T) {
 		}
 	}
 	if n := strings.Count(out.String(), `action=reject reply="550 5.7.1 more than`); n != 2 {
+		t.Errorf("%d lines:\n%s", n, out)
+	}
+}
+
+// TestFromPassBeginsAnew: a pass for a domain that only From names ends what led
+// to a refusal for good, as any pass does.
+func TestFromPassBeginsAnew(t *testing.T) {
+	w := newWorld(t)
+	w.partner.FromAlignment, w.partner.EscalateAfter = policy.FromAlignmentEnforce, 24*time.Hour
+	w.Replace(policy.NewSnapshot(w.list, nil, w.partner, nil, nil))
+	began := w.now
+	for _, c := range []struct {
+		hours  int
+		proven bool
+		want   policy.Action
+	}{{0, false, policy.ActionTempfail}, {12, true, policy.ActionAccept}, {25, false, policy.ActionTempfail}, {50, false, policy.ActionReject}} {
+		w.now = began.Add(time.Duration(c.hours) * time.Hour)
+		f := plain(t, w.leaf)
+		if c.proven {
+			f = facts(t, w.leaf)
+		}
+		f.ToEnd, f.Sender = true, ""
+		v := w.Envelope(f)
+		if end := w.Content(f, &v, from("alice@woodgrovebank.com")); end.Verdict.Action != c.want {
+			t.Errorf("after %d h: %s, want %s", c.hours, end.Verdict.Action, c.want)
+		}
+	}
+}
+
+// TestRefusedAtEndByPolicy: the refusal is what is said of the message, although
+// the milter had it go on.
+func TestRefusedAtEndByPolicy(t *testing.T) {
+	w := newWorld(t)
+	out := w.logging()
+	w.Attend()
+	f := facts(t, w.leaf)
+	w.Envelope(f)
+	m := atPostfix(f)
+	v := w.Envelope(m)
+	refused := plain(t, w.leaf)
+	refused.QueueID, refused.Instance = f.QueueID, f.Instance
+	w.Envelope(refused)
+	w.Abandoned(m, &v)
+	if n := strings.Count(out.String(), "msg=verdict"); n != 1 || !strings.Contains(out.String(), "result=fail") {
 		t.Errorf("%d lines:\n%s", n, out)
 	}
 }

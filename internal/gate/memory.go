@@ -33,7 +33,8 @@ func newMemory[K comparable, V any](limit int, keepFor time.Duration) *memory[K,
 }
 
 // keep remembers v if there is no value for the key, which is returned otherwise.
-func (m *memory[K, V]) keep(key K, v V, now time.Time) (earlier V, known bool) {
+// gone, if not nil, is told of the value that had to go.
+func (m *memory[K, V]) keep(key K, v V, now time.Time, gone func(V)) (earlier V, known bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.expire(now)
@@ -41,12 +42,24 @@ func (m *memory[K, V]) keep(key K, v V, now time.Time) (earlier V, known bool) {
 		return h.value, true
 	}
 	if len(m.values) >= m.limit {
-		delete(m.values, m.order[0].key) // expire has seen to it that this one is held
+		oldest := m.order[0].key // expire has seen to it that this one is held
+		if gone != nil {
+			gone(m.values[oldest].value)
+		}
+		delete(m.values, oldest)
 	}
 	until := now.Add(m.keepFor)
 	m.values[key] = held[V]{v, until}
 	m.order = append(m.order, due[K]{key, until})
 	return earlier, false
+}
+
+func (m *memory[K, V]) get(key K, now time.Time) (V, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.expire(now)
+	h, known := m.values[key]
+	return h.value, known
 }
 
 // take returns the value for a key and forgets it.

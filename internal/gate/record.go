@@ -58,7 +58,7 @@ func (g *Gate) remember(f *policy.Facts, v *policy.Verdict, now time.Time) {
 	if len(f.Sender) > len(clip(f.Sender)) { // no address is so long
 		r.facts.Sender, r.verdict.Domain = strings.Clone(clip(f.Sender)), strings.Clone(clip(v.Domain))
 	}
-	g.records.keep(message{f.QueueID, f.Client}, r, now)
+	g.records.keep(message{f.QueueID, f.Client}, r, now, func(r record) { g.reportLeft(&r, now) })
 	if !g.sweeping.Swap(true) {
 		time.AfterFunc(patience, func() { g.sweep(patience) })
 	}
@@ -91,19 +91,19 @@ func (g *Gate) forget(f *policy.Facts) {
 func (g *Gate) sweep(age time.Duration) {
 	g.sweeping.Store(false)
 	now := g.clock()
-	var left []record
-	remain := g.records.older(now.Add(-age), now, func(r *record) {
-		if !r.reported {
-			r.reported = true
-			left = append(left, *r)
-		}
-	})
-	for i := range left {
-		g.report(&left[i].facts, &left[i].verdict, said{}, now)
-	}
+	remain := g.records.older(now.Add(-age), now, func(r *record) { g.reportLeft(r, now) })
 	if remain && age > 0 && !g.sweeping.Swap(true) {
 		time.AfterFunc(age, func() { g.sweep(age) })
 	}
+}
+
+// reportLeft reports a record that nobody has taken. What is not listed is left:
+// it would be counted again when it is taken after all.
+func (g *Gate) reportLeft(r *record, now time.Time) {
+	if !r.reported && r.verdict.Listed {
+		g.report(&r.facts, &r.verdict, said{}, now)
+	}
+	r.reported = true
 }
 
 // Close reports what has not been reported yet. Nothing must be asked any more.

@@ -47,7 +47,7 @@ func (g *Gate) alreadyReported(f *policy.Facts, v *policy.Verdict, now time.Time
 		return false
 	}
 	r := report{v.Entry, v.Result, v.Reason, v.Action, f.Client}
-	earlier, known := g.reported.keep(strings.Clone(clip(f.Instance)), r, now)
+	earlier, known := g.reported.keep(strings.Clone(clip(f.Instance)), r, now, nil)
 	return known && earlier == r
 }
 
