@@ -97,6 +97,7 @@ func (s *Snapshot) judgeFromDomain(ctx context.Context, domain, entry string, f 
 	d.snapshot = s
 	switch {
 	case d.Result == ResultFail:
+		d.behind = d.Reason
 		d.patient = rulings[d.Reason].permanent == (code{})
 		d.refuse(FromNotSecured, fmt.Sprintf("the From header names it: %s: %s", d.Reason, d.Detail))
 	case tooMany && d.Result == ResultPass:

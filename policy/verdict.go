@@ -34,7 +34,12 @@ type Verdict struct {
 	snapshot *Snapshot
 	// patient: what is behind the reason passes by itself, so it is never for good.
 	patient bool
+	// behind is why a domain that [FromNotSecured] is about is not proven.
+	behind Reason
 }
+
+// Cause is the reason, or what is behind it where that is [FromNotSecured].
+func (v *Verdict) Cause() Reason { return cmp.Or(v.behind, v.Reason) }
 
 // Result says whether the message is proven.
 type Result string

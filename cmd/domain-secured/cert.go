@@ -50,9 +50,19 @@ A password is asked for at the terminal if --password-file does not have it.`,
 var certListCommand = &command{
 	name:  "cert list",
 	short: "list the stored certificates",
+	long: `
+With --pending those that are not stored: they came with mail of listed domains,
+and were not found with the partner's own servers. Ask the partner for the file,
+and import it.`,
 	setup: func(flags *flag.FlagSet) func(*call) error {
 		asJSON := flags.Bool("json", false, "print JSON")
-		return func(c *call) error { return certList(c, *asJSON) }
+		pending := flags.Bool("pending", false, "list what is unknown instead")
+		return func(c *call) error {
+			if *pending && len(c.args) == 0 {
+				return certPending(c, *asJSON)
+			}
+			return certList(c, *asJSON)
+		}
 	},
 }
 

@@ -53,6 +53,7 @@ func TestPostfix(t *testing.T) {
 		{"policy service alone", testPolicyAlone},
 		{"content filter", testContentFilter},
 		{"connectors", testConnectors},
+		{"learned", testLearned},
 		{"asked in every state", testEveryState},
 		{"captured requests", testCapturedRequests},
 		{"stopped with a request in hand", testStoppedInHand},

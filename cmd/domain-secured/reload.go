@@ -10,6 +10,7 @@ import (
 
 	"domain-secured/internal/config"
 	"domain-secured/internal/gate"
+	"domain-secured/internal/partner"
 	"domain-secured/internal/trust"
 )
 
@@ -26,6 +27,8 @@ type reloader struct {
 	gate   *gate.Gate
 	store  *trust.Store
 	log    *slog.Logger
+
+	outside *outside
 
 	reread bool // the configuration is to be read again
 	// What the log was last told is wrong, "" for nothing: it is said once.
@@ -90,6 +93,9 @@ func (r *reloader) lookAtStore() {
 	}
 	r.wrongStore = wrong
 	if changed > 0 {
+		if r.outside != nil { // what was imported is not unknown any more
+			r.outside.pending.ClearKnown(func(f partner.Fingerprint) bool { return r.store.Has(trust.Fingerprint(f)) })
+		}
 		r.log.Info("certificates changed", "changed", changed, "certificates", len(r.store.All()))
 	}
 }
@@ -122,7 +128,12 @@ func (r *reloader) reload() {
 	for _, key := range next.KeepFixed(r.config) {
 		r.log.Warn(key + " has changed: that takes a restart, until then the old value holds")
 	}
+	again := next.Resolver != r.config.Resolver || next.TrustAD != r.config.TrustAD || next.ProbePort != r.config.ProbePort ||
+		next.AllowPrivate != r.config.AllowPrivate || next.Hostname != r.config.Hostname
 	r.use(next)
+	if again {
+		r.outside.use(next)
+	}
 	r.watch, r.wrongLists = next.Watch(), ""
 	for _, warning := range next.Warnings {
 		r.log.Warn(warning)

@@ -73,6 +73,8 @@ func serve(ctx context.Context, file string, log *slog.Logger) error {
 	g := gate.New(cfg.Snapshot, store, time.Now, log)
 	r := &reloader{config: cfg, watch: cfg.Watch(), gate: g, store: store, log: log}
 	r.lookAtStore()
+	r.outside = newOutside(cfg, g, log)
+	defer r.outside.close()
 	d := doors{
 		{name: "milter", config: cfg.Milter, server: milter.NewServer(g, log), grace: messageTime},
 		{name: "policy", config: cfg.Policy, server: delegation.NewServer(g, log), grace: requestTime},

@@ -327,8 +327,8 @@ func TestBOM(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	file := writeFiles(t, map[string]string{"receive.list": "woodgrovebank.com\nfabrikam.com\n", "send.list": "contoso.com\n", "c.toml": `
-[dns]
-trust_ad = true
+[own]
+certificates = ["own.pem"]
 [defaults]
 trust = "pins"
 [partner."adatum.com"]
@@ -343,7 +343,7 @@ names = ["mail.provider.example"]
 		t.Fatal(err)
 	}
 	want := []string{
-		"no system roots", "[dns] is set", `[defaults] revocation = "require"`, `[partner."adatum.com"] dane`,
+		"no system roots", "[own] is set", `[defaults] revocation = "require"`,
 		`[partner."adatum.com"] has settings but is in neither list`, `[partner."contoso.com"] names`, `[defaults] trust = "pins"`,
 	}
 	if len(c.Warnings) != len(want) {

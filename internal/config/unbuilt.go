@@ -16,8 +16,6 @@ func (b *builder) notBuilt() {
 		}
 	}
 	for _, table := range []struct{ name, what string }{
-		{"dns", "looking up partners"},
-		{"probe", "probing partners"},
 		{"revocation", "checking revocation"},
 		{"own", "watching our own certificates"},
 		{"send", "following outgoing mail"},
@@ -29,10 +27,5 @@ func (b *builder) notBuilt() {
 	s := b.out.Snapshot
 	if s.Defaults.Revocation != policy.RevocationOff {
 		b.warn(`[defaults] revocation = %q: this version cannot check revocation, so partners without revocation = "off" are refused with revocation-unknown`, s.Defaults.Revocation)
-	}
-	for _, name := range partnerNames(s) {
-		if s.Partners[name].DANE {
-			b.warn("[partner.%q] dane = true: this version cannot look up TLSA records, so its mail is refused with dnssec-invalid", name)
-		}
 	}
 }

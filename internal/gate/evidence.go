@@ -5,8 +5,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
+	"domain-secured/internal/partner"
 	"domain-secured/internal/trust"
 	"domain-secured/policy"
 )
@@ -17,6 +19,8 @@ type evidence struct {
 	chains *trust.Chains
 	// loading bounds the look-ups that wait for a disk at the same time.
 	loading chan struct{}
+
+	outside *atomic.Pointer[outside] // nil in it: the DNS is not asked
 
 	deadline  time.Time           // for the verdict that this is asked for
 	presented *policy.Certificate // taken as stored, if not nil
@@ -117,7 +121,17 @@ func (e *evidence) Revocation(context.Context, *x509.Certificate, *x509.Certific
 	}, nil
 }
 
-// TLSA fails in this version, and says so.
-func (e *evidence) TLSA(context.Context, string, policy.Hash, policy.Hash) (bool, error) {
-	return false, errors.New("this version cannot look up TLSA records: set dane = false to go without")
+// TLSA asks the DNS. Who does not look at partners cannot say.
+func (e *evidence) TLSA(ctx context.Context, domain string, certificate, key policy.Hash) (bool, error) {
+	x := e.outside.Load()
+	if x == nil {
+		return false, errors.New("the DNS cannot be asked: see dns.resolver")
+	}
+	ctx, cancel := context.WithDeadline(ctx, e.deadline)
+	defer cancel()
+	subject := partner.Subject{Certificate: partner.Fingerprint(certificate), Key: partner.Fingerprint(key)}
+	if c := e.store.Get(trust.Fingerprint(certificate)); c != nil {
+		subject.X509 = c.X509
+	}
+	return x.dane.Match(ctx, domain, subject)
 }

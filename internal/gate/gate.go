@@ -24,6 +24,7 @@ type Gate struct {
 	log      *slog.Logger
 
 	verdicts *verdictLog
+	outside  atomic.Pointer[outside] // nil: partners are not looked at
 	records  *memory[message, record]
 	reported *memory[string, report]
 	failures *escalation
@@ -46,6 +47,7 @@ func New(s *policy.Snapshot, store *trust.Store, clock func() time.Time, log *sl
 		reported: newMemory[string, report](maxRecords, recordTime),
 		failures: newEscalation(),
 	}
+	g.evidence.outside = &g.outside
 	g.snapshot.Store(s)
 	return g
 }
@@ -77,6 +79,7 @@ func (g *Gate) Envelope(f *policy.Facts) policy.Verdict {
 	} else {
 		g.passOn(f, &v)
 	}
+	g.learn(f, &v)
 	return v
 }
 
@@ -86,6 +89,7 @@ func (g *Gate) Content(f *policy.Facts, v *policy.Verdict, from *policy.From) po
 	end := g.conclude(f, v, from, now)
 	escalated := g.failures.escalate(f, &end.Verdict, now)
 	g.finish(f, &end.Verdict, said{escalated: escalated, stamped: end.Stamp != ""}, now)
+	g.learn(f, &end.Verdict)
 	return end
 }
 

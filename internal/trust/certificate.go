@@ -34,6 +34,9 @@ type Certificate struct {
 // SourceImport is the source of what an operator imported.
 const SourceImport = "import"
 
+// SourceProbe is the source of what was learned by looking at a partner's servers.
+const SourceProbe = "probe"
+
 // isImportedCA: it may complete any partner's chain.
 func (c *Certificate) isImportedCA() bool {
 	return c.Source == SourceImport && c.X509 != nil && c.X509.IsCA

@@ -142,6 +142,9 @@ listen = ""
 [http]
 listen = ""
 
+[dns]
+resolver = "127.0.0.1:1" # nobody answers
+
 [defaults]
 revocation = "off" # a lab has no revocation lists
 contact = "postmaster@contoso.com"

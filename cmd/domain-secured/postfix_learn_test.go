@@ -1,0 +1,64 @@
+package main
+
+import (
+	"net"
+	"strings"
+	"testing"
+
+	"domain-secured/internal/testkit/cases"
+	"domain-secured/internal/testkit/dnsserver"
+	"domain-secured/internal/testkit/mta"
+)
+
+// testLearned: the partner has a new certificate, its servers present it, and nobody touches anything.
+func testLearned(t *testing.T, s *postfixSite) {
+	certificate := s.World.Certificates[cases.NeverImported]
+	theirs, err := mta.StartFake(t.Context(), mta.FakeOptions{
+		Common: mta.Common{Hostname: "mail1.woodgrovebank.com", Domains: []string{"woodgrovebank.com"}, Certificate: certificate},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
+	names, err := dnsserver.Start("woodgrovebank.com. 60 IN MX 10 mail1.woodgrovebank.com.\nmail1.woodgrovebank.com. 60 IN A 127.0.0.1\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer names.Close()
+	_, port, err := net.SplitHostPort(theirs.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	hangUp := func() {
+		t.Helper()
+		mark := s.Daemon.Mark()
+		if err := s.Daemon.Hangup(); err != nil {
+			t.Fatal(err)
+		}
+		s.logged(t, mark, "configuration read")
+	}
+	was := rewrite(t, s.Config, func(text string) string {
+		return strings.Replace(text, "resolver = \"127.0.0.1:1\"", "resolver = \""+names.Addr()+"\"\n\n[probe]\nport = "+port+"\nallow_private = true", 1)
+	})
+	hangUp()
+	defer hangUp()
+	defer rewrite(t, s.Config, constantly(was))
+
+	mark := s.Daemon.Mark()
+	session := s.dial(t, s.presenting(cases.NeverImported))
+	m, _ := written(bankSender, bankSender)
+	expect(t, session, m, "certificate-unknown")
+	line := s.logged(t, mark, "learned a partner's certificate")
+	if attribute(t, line, "wanted") != "true" || attribute(t, line, "domain") != "woodgrovebank.com" {
+		t.Errorf("learned: %s", line)
+	}
+	m, id := written(bankSender, bankSender)
+	expect(t, session, m, accepted)
+	for _, m := range s.arrived(t, id) {
+		isStamped(t, m, bankStamp)
+	}
+	if out := s.verb(t, "cert", "list"); !strings.Contains(out, "probe") {
+		t.Errorf("cert list:\n%s", out)
+	}
+	s.verb(t, "cert", "forget", certificate.Fingerprint())
+}

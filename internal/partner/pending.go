@@ -1,0 +1,211 @@
+package partner
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	maxPending         = 1000 // in all
+	maxPendingOfDomain = 100
+	pendingKept        = 30 * 24 * time.Hour // after it was last seen
+	writeInterval      = time.Second
+)
+
+// Unknown is a certificate that came with a partner's mail and is not in the store.
+type Unknown struct {
+	Domain      string      `json:"domain"`      // the list entry
+	Certificate Fingerprint `json:"certificate"` // its SHA-256
+	Client      netip.Addr  `json:"client"`      // who presented it last
+	FirstSeen   time.Time   `json:"first_seen"`  // in UTC, to the second
+	LastSeen    time.Time   `json:"last_seen"`
+	Count       int         `json:"count"` // how often, at least 1
+}
+
+// unknownKey: a certificate may come with mail of several partners.
+type unknownKey struct {
+	domain      string
+	certificate Fingerprint
+}
+
+// Pending lists the certificates that nobody knows, so that an operator can ask
+// for the right file: at most 1000 and 100 of a domain, the ones not seen for
+// longest go first, and after 30 days. It is kept in a file for other processes and
+// the next start. Its methods may be called at the same time.
+type Pending struct {
+	path     string
+	complain func(error)
+
+	mu    sync.Mutex
+	known map[unknownKey]*Unknown
+
+	changed chan struct{} // holds one while the file is not up to date
+	closing sync.Once
+	quit    chan struct{}
+	done    chan struct{}
+}
+
+// OpenPending reads the list at path and keeps it there from now on: written at
+// most once a second, beside it and renamed. complain is told if there is a file
+// that cannot be used, which leaves the list empty, and when writing fails, once
+// until it has worked again; it may be called until [Pending.Close] returns.
+func OpenPending(path string, complain func(error)) *Pending {
+	p := &Pending{
+		path: path, complain: complain, known: make(map[unknownKey]*Unknown),
+		changed: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+	}
+	list, err := ReadPending(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		complain(err)
+	}
+	for _, u := range list {
+		p.known[unknownKey{u.Domain, u.Certificate}] = &u
+	}
+	go p.keep()
+	return p
+}
+
+// Add counts a certificate that came with a domain's mail. domain is in lower
+// case, without a final dot; what is no domain, and no certificate, is passed over.
+func (p *Pending) Add(domain string, certificate Fingerprint, client netip.Addr) {
+	if name, err := cleanName(domain); err != nil || name != domain || certificate.IsZero() {
+		return
+	}
+	now := time.Now().UTC().Truncate(time.Second)
+	key := unknownKey{domain, certificate}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u := p.known[key]
+	if u == nil {
+		p.makeRoom(domain, now)
+		u = &Unknown{Domain: domain, Certificate: certificate, FirstSeen: now}
+		p.known[key] = u
+	}
+	u.Client = client.Unmap().WithZone("")
+	if now.After(u.LastSeen) { // clocks are set back now and then
+		u.LastSeen = now
+	}
+	u.Count++
+	p.notify()
+}
+
+// makeRoom drops what is old, and whatever has not been seen for longest where
+// there is no room for one more of the domain.
+func (p *Pending) makeRoom(domain string, now time.Time) {
+	var oldest, oldestOfDomain *Unknown
+	ofDomain := 0
+	for key, u := range p.known {
+		if now.Sub(u.LastSeen) > pendingKept {
+			delete(p.known, key)
+			continue
+		}
+		if oldest == nil || u.LastSeen.Before(oldest.LastSeen) {
+			oldest = u
+		}
+		if u.Domain != domain {
+			continue
+		}
+		ofDomain++
+		if oldestOfDomain == nil || u.LastSeen.Before(oldestOfDomain.LastSeen) {
+			oldestOfDomain = u
+		}
+	}
+	switch {
+	case ofDomain >= maxPendingOfDomain:
+		oldest = oldestOfDomain
+	case len(p.known) < maxPending:
+		return
+	}
+	delete(p.known, unknownKey{oldest.Domain, oldest.Certificate})
+}
+
+// List returns what is pending, what was seen last first.
+func (p *Pending) List() []Unknown {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := make([]Unknown, 0, len(p.known))
+	for _, u := range p.known {
+		list = append(list, *u)
+	}
+	slices.SortFunc(list, func(a, b Unknown) int {
+		return cmp.Or(b.LastSeen.Compare(a.LastSeen), cmp.Compare(a.Domain, b.Domain),
+			slices.Compare(a.Certificate[:], b.Certificate[:]))
+	})
+	return list
+}
+
+// Clear drops a certificate from the list, for every domain: it is known now.
+func (p *Pending) Clear(certificate Fingerprint) {
+	p.ClearKnown(func(f Fingerprint) bool { return f == certificate })
+}
+
+// ClearKnown drops the certificates that known says yes to: others put files into
+// the store, too. known must not call back.
+func (p *Pending) ClearKnown(known func(Fingerprint) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key := range p.known {
+		if known(key.certificate) {
+			delete(p.known, key)
+			p.notify()
+		}
+	}
+}
+
+// notify has the list written.
+func (p *Pending) notify() {
+	select {
+	case p.changed <- struct{}{}:
+	default: // it will be already
+	}
+}
+
+// Close writes what is not written yet, and ends. Further calls do nothing. What
+// is added later is not written.
+func (p *Pending) Close() {
+	p.closing.Do(func() { close(p.quit) })
+	<-p.done
+}
+
+// keep writes the list when it has changed, at most once in an interval.
+func (p *Pending) keep() {
+	defer close(p.done)
+	failed := false
+	for {
+		select {
+		case <-p.changed:
+			failed = p.write(failed)
+		case <-p.quit:
+		}
+		select {
+		case <-time.After(writeInterval):
+			continue
+		case <-p.quit:
+		}
+		select {
+		case <-p.changed:
+			p.write(failed)
+		default:
+		}
+		return
+	}
+}
+
+// write reports whether it failed, as it may have before.
+func (p *Pending) write(before bool) (failed bool) {
+	err := writePending(p.path, p.List())
+	if err == nil {
+		return false
+	}
+	if !before {
+		p.complain(fmt.Errorf("writing the list of unknown certificates: %w", err))
+	}
+	p.notify()
+	return true
+}
