@@ -116,22 +116,25 @@ func (x *outside) good(domain string, c *trust.Certificate) bool {
 }
 
 const (
-	// maxLearned bounds what is learned of one partner: its servers, twice over.
+	// maxLearned bounds what is learned of one partner that is good for it, and
+	// likewise what is not: its servers, twice over.
 	maxLearned = 20
 	// maxLearnedAll bounds what is learned of all.
 	maxLearnedAll = 5000
 )
 
 // store keeps a certificate; of too many of a partner, the one that was learned
-// first has to go.
+// first has to go. Anybody can come as the partner with what is not good for it,
+// so that never takes the place of what is.
 func (x *outside) store(domain string, c *trust.Certificate) error {
+	good := x.good(domain, c)
 	var all int
 	var same []*trust.Certificate
 	for _, stored := range x.gate.evidence.store.All() {
 		if stored.Source != trust.SourceProbe {
 			continue
 		}
-		if all++; stored.Domain == domain {
+		if all++; stored.Domain == domain && x.good(domain, stored) == good {
 			same = append(same, stored)
 		}
 	}
@@ -145,5 +148,9 @@ func (x *outside) store(domain string, c *trust.Certificate) error {
 		}
 		same = same[1:]
 	}
-	return x.gate.evidence.store.Write(c)
+	if err := x.gate.evidence.store.Write(c); err != nil {
+		return err
+	}
+	_, err := x.gate.evidence.store.Load(c.Fingerprint) // counts for the next one
+	return err
 }

@@ -110,6 +110,20 @@ func TestLearnedIsBounded(t *testing.T) {
 	if !w.store.Has(trust.Fingerprint(hashOf(w.leaf))) {
 		t.Error("what was imported is gone")
 	}
+	// What is not good for the partner takes the place of nothing that is.
+	for i := range maxLearned + 3 {
+		c := w.issue(t, pki.LeafOptions{DNSNames: []string{"mail.fabrikam.com"}})
+		r := shows(c)
+		r.Time = r.Time.Add(time.Duration(i) * time.Hour)
+		x.found("woodgrovebank.com", hashOf(c), r)
+		w.store.Refresh()
+	}
+	if !w.store.Has(trust.Fingerprint(hashOf(all[3]))) {
+		t.Error("a stranger's certificate took the place of the partner's")
+	}
+	if n := len(w.store.All()); n != 2*maxLearned+1 {
+		t.Errorf("%d certificates", n)
+	}
 }
 
 // TestLearnIsAskedFor: a look is for what is not known, and for nothing else.
