@@ -53,6 +53,7 @@ type LeafOptions struct {
 	NotBefore, NotAfter time.Time
 	Usage               Usage
 	CRL                 []string // CRL distribution points, URLs
+	OCSP                []string // responders, URLs
 	Serial              *big.Int // random when nil
 
 	// Signature is chosen by the signing key when zero. SHA-1 works (crypto/x509 signs, but does not
@@ -129,6 +130,7 @@ func newLeaf(parent *CA, o LeafOptions) (*Certificate, error) {
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		DNSNames:              o.DNSNames,
 		CRLDistributionPoints: o.CRL,
+		OCSPServer:            o.OCSP,
 		ExtraExtensions:       o.Extra,
 	}
 	if len(o.Names) > 0 {

@@ -226,3 +226,7 @@ func readFlag(in *cryptobyte.String, tag cbasn1.Tag, flag *bool) bool {
 	*flag = value[0] != 0
 	return true
 }
+
+// IssuedBy reports whether a point wants a list that somebody of this name (DER of
+// Name), other than who issued the certificate, signed.
+func (p Point) IssuedBy(name []byte) bool { return hasName(directoryNames(p.CRLIssuer), name) }

@@ -67,6 +67,39 @@ func read(r io.Reader, take func(*entry) error) (*list, error) {
 	return &l, nil
 }
 
+// Issuer reads who wrote a list, DER or PEM, from its start: DER of Name. Nothing
+// vouches for it.
+func Issuer(r io.Reader) ([]byte, error) {
+	r, err := der(r)
+	if err != nil {
+		return nil, err
+	}
+	s := newStream(r)
+	defer s.close()
+	size, err := s.enter(tagSequence, math.MaxInt64)
+	if err != nil {
+		return nil, err
+	}
+	if s.signedTo, err = s.enter(tagSequence, size); err != nil {
+		return nil, err
+	}
+	var l list
+	if _, err := l.readVersion(s); err != nil {
+		return nil, err
+	}
+	if _, _, err := s.element(tagSequence, s.signedTo, maxAlgorithm); err != nil {
+		return nil, err
+	}
+	issuer, _, err := s.element(tagSequence, s.signedTo, maxElement)
+	if err != nil {
+		return nil, err
+	}
+	if !validName(issuer) {
+		return nil, s.malformed("the issuer is not a name")
+	}
+	return bytes.Clone(issuer), nil
+}
+
 // readSigned reads TBSCertList, and returns the algorithm that it states.
 func (l *list) readSigned(s *stream, take func(*entry) error) (stated []byte, err error) {
 	second, err := l.readVersion(s)

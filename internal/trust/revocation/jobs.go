@@ -1,0 +1,172 @@
+package revocation
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// A key names what is fetched: a list by its address, an answer by its subject,
+// and both by who issued the certificate that they are about. A server cannot
+// make what it says of one issuer take the place of what is said of another.
+type key [sha256.Size]byte
+
+func keyOf(what string, issuer *x509.Certificate) (k key) {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %s", len(what), what)
+	h.Write(issuer.RawSubject)
+	h.Write(issuer.RawSubjectPublicKeyInfo)
+	h.Sum(k[:0])
+	return k
+}
+
+func (k key) String() string { return hex.EncodeToString(k[:]) }
+
+// parse reads what String writes.
+func (k *key) parse(s string) bool {
+	n, err := hex.Decode(k[:], []byte(s[:min(len(s), 2*len(k))]))
+	return err == nil && n == len(k) && len(s) == 2*n
+}
+
+const (
+	maxJobs     = 256              // that run or wait for their turn
+	maxRunning  = 8                // that run
+	jobTime     = 5 * time.Minute  // of one
+	failureTime = 60 * time.Second // for which a failure is remembered
+	maxFailures = 10_000
+)
+
+// jobs are the fetches that go on: one for each key at a time.
+type jobs struct {
+	ctx   context.Context
+	clock func() time.Time
+	log   *slog.Logger
+	slots chan struct{}
+	all   sync.WaitGroup
+
+	mu      sync.Mutex
+	running map[key]*job
+	failed  map[key]failure
+}
+
+// A job is done when done is closed; err may be read then.
+type job struct {
+	done chan struct{}
+	err  error
+}
+
+type failure struct {
+	until time.Time
+	err   error
+}
+
+func newJobs(ctx context.Context, clock func() time.Time, log *slog.Logger) *jobs {
+	return &jobs{
+		ctx: ctx, clock: clock, log: log, slots: make(chan struct{}, maxRunning),
+		running: make(map[key]*job), failed: make(map[key]failure),
+	}
+}
+
+// start has run called, unless that goes on already or failed a short while ago.
+func (js *jobs) start(k key, run func(context.Context) error) *job {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	if j := js.running[k]; j != nil {
+		return j
+	}
+	j := &job{done: make(chan struct{})}
+	switch f, known := js.failed[k]; {
+	case known && js.clock().Before(f.until):
+		j.err = f.err
+	case len(js.running) >= maxJobs:
+		j.err = fmt.Errorf("%d fetches are waiting already: try again", maxJobs)
+	case js.ctx.Err() != nil:
+		j.err = js.ctx.Err()
+	}
+	if j.err != nil {
+		close(j.done)
+		return j
+	}
+	js.running[k] = j
+	js.all.Add(1)
+	go js.run(k, j, run)
+	return j
+}
+
+func (js *jobs) run(k key, j *job, run func(context.Context) error) {
+	defer js.all.Done()
+	select {
+	case js.slots <- struct{}{}:
+		j.err = js.guard(run)
+		<-js.slots
+	case <-js.ctx.Done():
+		j.err = js.ctx.Err()
+	}
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	delete(js.running, k)
+	delete(js.failed, k)
+	if j.err != nil {
+		js.remember(k, j.err)
+	}
+	close(j.done)
+}
+
+// guard runs what reads what strangers wrote.
+func (js *jobs) guard(run func(context.Context) error) (err error) {
+	ctx, cancel := context.WithTimeout(js.ctx, jobTime)
+	defer cancel()
+	defer func() {
+		if r := recover(); r != nil {
+			js.log.Error("a panic while fetching, please report it", "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("a panic while fetching, see the log")
+		}
+	}()
+	return run(ctx)
+}
+
+// remember keeps a failure, and forgets those that are over when there are many.
+func (js *jobs) remember(k key, err error) {
+	now := js.clock()
+	if len(js.failed) >= maxFailures {
+		for k, f := range js.failed {
+			if !now.Before(f.until) {
+				delete(js.failed, k)
+			}
+		}
+		if len(js.failed) >= maxFailures {
+			clear(js.failed)
+		}
+	}
+	js.failed[k] = failure{now.Add(failureTime), err}
+}
+
+// wait waits until every job has ended.
+func (js *jobs) wait() { js.all.Wait() }
+
+// wait returns what came of a job, or why it is not waited for any longer.
+func (j *job) wait(ctx context.Context, may bool) error {
+	select {
+	case <-j.done:
+		return j.err
+	default:
+	}
+	if !may {
+		return errNotWaiting
+	}
+	select {
+	case <-j.done:
+		return j.err
+	case <-ctx.Done():
+		if ctx.Err() == context.DeadlineExceeded {
+			return errSlow
+		}
+		return ctx.Err()
+	}
+}

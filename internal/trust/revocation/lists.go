@@ -1,0 +1,267 @@
+package revocation
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"domain-secured/internal/trust/crl"
+)
+
+const (
+	listSuffix = ".crl"
+
+	maxLists = 2000
+	// maxOctets bounds the folder of lists. They go in the order in which they were
+	// last used.
+	maxOctets = 4 << 30
+	// lately is for how long a list is kept fresh, and kept, after its last use.
+	lately = 14 * 24 * time.Hour
+	// closeDelay is how long a list that was replaced may still be in use: longer
+	// than any question takes.
+	closeDelay = 30 * time.Second
+)
+
+// lists are the indexes of CRLs, in memory and in a folder.
+type lists struct {
+	dir, shared string
+
+	mu      sync.Mutex
+	entries map[key]*list
+	closed  bool
+}
+
+// A list is one of them, with what it takes to fetch it again.
+type list struct {
+	index     *crl.Index
+	octets    int64
+	signers   []*x509.Certificate
+	used      time.Time // last
+	touched   time.Time // when the time of the last use was written down
+	confirmed time.Time // when it was last seen to be the current one
+	due       time.Time // when it is to be fetched again
+	failures  int       // since then
+	shared    bool
+}
+
+func newLists(dir, shared string) *lists {
+	return &lists{dir: dir, shared: shared, entries: make(map[key]*list)}
+}
+
+func (l *lists) path(k key) string { return filepath.Join(l.dir, k.String()+listSuffix) }
+
+// get returns the list for a key, from memory or from the folder; nil if there is
+// none.
+func (l *lists) get(k key, now time.Time) *crl.Index {
+	if e := l.use(k, now); e != nil {
+		return e.index
+	}
+	for _, dir := range []string{l.dir, l.shared} {
+		if dir == "" {
+			continue
+		}
+		path := filepath.Join(dir, k.String()+listSuffix)
+		index, err := crl.Open(path)
+		if errors.Is(err, crl.ErrIndex) && dir == l.dir {
+			_ = os.Remove(path) // it will be fetched anew
+		}
+		if err != nil {
+			continue
+		}
+		l.mu.Lock()
+		if e := l.entries[k]; e != nil || l.closed {
+			l.mu.Unlock()
+			_ = index.Close()
+			if e == nil {
+				return nil
+			}
+			return e.index
+		}
+		l.entries[k] = l.entry(k, index, now)
+		l.entries[k].shared = dir == l.shared
+		l.mu.Unlock()
+		return index
+	}
+	return nil
+}
+
+// entry describes a list that was opened. Whoever signed it may sign the next one.
+func (l *lists) entry(k key, index *crl.Index, now time.Time) *list {
+	e := &list{index: index, used: now, confirmed: index.Info().Source.Fetched}
+	if signer, err := x509.ParseCertificate(index.Info().Signer); err == nil {
+		e.signers = []*x509.Certificate{signer}
+	}
+	if stat, err := os.Stat(l.path(k)); err == nil {
+		e.octets, e.touched = stat.Size(), stat.ModTime()
+	}
+	e.due = dueAt(index.Info().ThisUpdate, index.Info().NextUpdate, e.confirmed)
+	return e
+}
+
+// use returns what is in memory, and notes that it is used.
+func (l *lists) use(k key, now time.Time) *list {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[k]
+	if e == nil {
+		return nil
+	}
+	e.used = now
+	// The file's time is what a restart knows the last use by.
+	if now.Sub(e.touched) > 24*time.Hour && !e.shared {
+		e.touched = now
+		_ = os.Chtimes(l.path(k), now, now)
+	}
+	return e
+}
+
+// put takes a list that was built, in place of an earlier one.
+func (l *lists) put(k key, index *crl.Index, signers []*x509.Certificate, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entry(k, index, now)
+	e.signers, e.touched = signers, now
+	if before := l.entries[k]; before != nil {
+		e.used = before.used
+		retire(before.index)
+	}
+	if l.closed {
+		retire(index)
+		return
+	}
+	l.entries[k] = e
+	l.bound()
+}
+
+// confirm notes that a list is still the current one.
+func (l *lists) confirm(k key, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e := l.entries[k]; e != nil {
+		e.confirmed, e.failures = now, 0
+		e.due = dueAt(e.index.Info().ThisUpdate, e.index.Info().NextUpdate, now)
+	}
+}
+
+// drop forgets a list and its file.
+func (l *lists) drop(k key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.remove(k)
+}
+
+func (l *lists) remove(k key) {
+	if e := l.entries[k]; e != nil {
+		delete(l.entries, k)
+		retire(e.index)
+		if e.shared {
+			return
+		}
+	}
+	_ = os.Remove(l.path(k))
+}
+
+// bound keeps memory and folder within limits.
+func (l *lists) bound() {
+	var octets int64
+	var keys []key
+	for k, e := range l.entries {
+		octets += e.octets
+		keys = append(keys, k)
+	}
+	if len(keys) <= maxLists && octets <= maxOctets {
+		return
+	}
+	slices.SortFunc(keys, func(a, b key) int { return l.entries[a].used.Compare(l.entries[b].used) })
+	for len(keys) > 1 && (len(keys) > maxLists || octets > maxOctets) {
+		octets -= l.entries[keys[0]].octets
+		l.remove(keys[0])
+		keys = keys[1:]
+	}
+}
+
+// load opens what is in the folder, so that it is kept fresh from the start.
+func (l *lists) load(now time.Time) error {
+	files, err := os.ReadDir(l.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the folder of CRLs: %w", err)
+	}
+	for _, file := range files {
+		info, err := file.Info()
+		if err != nil {
+			continue
+		}
+		name, isList := strings.CutSuffix(file.Name(), listSuffix)
+		var k key
+		switch {
+		case isList && k.parse(name) && now.Sub(info.ModTime()) <= lately:
+			if l.get(k, now) != nil {
+				l.mu.Lock()
+				l.entries[k].used = info.ModTime()
+				l.mu.Unlock()
+			}
+		// What a crash left, and what nobody has used lately.
+		case strings.HasPrefix(file.Name(), ".new-"), now.Sub(info.ModTime()) > lately:
+			_ = os.Remove(filepath.Join(l.dir, file.Name()))
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bound()
+	return nil
+}
+
+// retire closes a list that questions may still be looking into.
+func retire(index *crl.Index) {
+	time.AfterFunc(closeDelay, func() { _ = index.Close() })
+}
+
+func (l *lists) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for _, e := range l.entries {
+		_ = e.index.Close()
+	}
+	clear(l.entries)
+}
+
+// dueBy returns copies of what is to be fetched again. Lists that nobody used
+// lately go.
+func (l *lists) dueBy(now time.Time) map[key]list {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	due := make(map[key]list)
+	for k, e := range l.entries {
+		switch {
+		case now.Sub(e.used) > lately:
+			l.remove(k)
+		case now.After(e.due) && !strings.HasPrefix(e.index.Info().Source.URL, fileScheme):
+			due[k] = *e
+		}
+	}
+	return due
+}
+
+// failed notes that a list could not be fetched again, and returns how often.
+func (l *lists) failed(k key, now time.Time) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[k]
+	if e == nil {
+		return 0
+	}
+	e.failures++
+	e.due = back(e.failures, now)
+	return e.failures
+}

@@ -1,0 +1,84 @@
+package revocation
+
+import (
+	"bytes"
+	"crypto/x509"
+
+	"domain-secured/internal/trust/crl"
+)
+
+// maxSigners bounds the certificates that are tried for one question.
+const maxSigners = 8
+
+// signers returns the certificates, besides that of the issuer, by which lists
+// about the first certificate of a chain may be signed: who has the name of the
+// issuer or of a CRL issuer that the certificate names, and whose own path ends in
+// the same root and is not revoked. RFC 5280 section 6.3.3 (f).
+func (i *inquiry) signers(chain []*x509.Certificate) []*x509.Certificate {
+	var found []*x509.Certificate
+	candidates := i.candidates(chain)
+	for _, c := range candidates {
+		if path := i.pathOf(c, chain); path != nil && i.notRevoked(path) == "" {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// candidates are those with the right name and a key of their own.
+func (i *inquiry) candidates(chain []*x509.Certificate) []*x509.Certificate {
+	subject, issuer := chain[0], chain[1]
+	points, err := crl.Points(subject)
+	if err != nil {
+		return nil
+	}
+	var all []*x509.Certificate
+	consider := func(c *x509.Certificate) {
+		if len(all) == maxSigners || bytes.Equal(c.RawSubjectPublicKeyInfo, issuer.RawSubjectPublicKeyInfo) && crl.SameName(c.RawSubject, issuer.RawSubject) {
+			return
+		}
+		for _, known := range all {
+			if known.Equal(c) {
+				return
+			}
+		}
+		if crl.SameName(c.RawSubject, subject.RawIssuer) {
+			all = append(all, c)
+			return
+		}
+		for _, point := range points {
+			if point.IssuedBy(c.RawSubject) {
+				all = append(all, c)
+				return
+			}
+		}
+	}
+	for _, c := range chain[1:] {
+		consider(c)
+	}
+	for _, c := range i.others {
+		consider(c)
+	}
+	return all
+}
+
+// pathOf returns a valid path of a signer to the root of the chain, nil if there
+// is none.
+func (i *inquiry) pathOf(c *x509.Certificate, chain []*x509.Certificate) []*x509.Certificate {
+	root := chain[len(chain)-1]
+	if c.Equal(root) {
+		return []*x509.Certificate{c}
+	}
+	roots, others := x509.NewCertPool(), x509.NewCertPool()
+	roots.AddCert(root)
+	for _, other := range append(chain[1:len(chain)-1:len(chain)-1], i.others...) {
+		others.AddCert(other)
+	}
+	paths, err := c.Verify(x509.VerifyOptions{
+		Roots: roots, Intermediates: others, CurrentTime: i.at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	})
+	if err != nil {
+		return nil
+	}
+	return paths[0]
+}
