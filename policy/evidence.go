@@ -18,8 +18,9 @@ type Evidence interface {
 	// usage and is valid at that time: the leaf first, the root last. Without
 	// any, reason says why.
 	Chains(ctx context.Context, c *Certificate, roots *Roots, usage Usage, at time.Time) (chains []Chain, reason string, err error)
-	// Revocation says what is known of one certificate of a chain.
-	Revocation(ctx context.Context, c, issuer *x509.Certificate, at time.Time) (Revocation, error)
+	// Revocation says what is known of the first certificate of a chain, which is
+	// what is left of one of c's from there on to the root.
+	Revocation(ctx context.Context, c *Certificate, chain Chain, at time.Time) (Revocation, error)
 	// TLSA reports whether a TLSA record of the partner's hosts names the
 	// certificate or its key, either of which may be none (RFC 7672 section 3.1.1).
 	// The error is for DNS that failed or was bogus.
@@ -56,6 +57,20 @@ const (
 	RevocationOnHold                              // certificateHold (RFC 5280 section 5.3.1): for now
 	RevocationRevoked                             // it is
 )
+
+func (s RevocationStatus) String() string {
+	switch s {
+	case RevocationGood:
+		return "good"
+	case RevocationUnavailable:
+		return "unavailable"
+	case RevocationOnHold:
+		return "on-hold"
+	case RevocationRevoked:
+		return "revoked"
+	}
+	return "unknown"
+}
 
 // RevocationSource says how revocation was determined, in the words of the stamp.
 type RevocationSource string

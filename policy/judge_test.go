@@ -41,9 +41,9 @@ func (e *fakeEvidence) Chains(context.Context, *Certificate, *Roots, Usage, time
 	return e.chains, e.why, e.err
 }
 
-func (e *fakeEvidence) Revocation(_ context.Context, c, _ *x509.Certificate, _ time.Time) (Revocation, error) {
+func (e *fakeEvidence) Revocation(_ context.Context, _ *Certificate, chain Chain, _ time.Time) (Revocation, error) {
 	e.asked = append(e.asked, "revocation")
-	return e.revocation[c], e.err
+	return e.revocation[chain[0]], e.err
 }
 
 func (e *fakeEvidence) TLSA(context.Context, string, Hash, Hash) (bool, error) {

@@ -40,7 +40,7 @@ func (v *vetting) askChain(chain Chain) (worst Revocation, source RevocationSour
 			source = SourceNotRequired
 			continue
 		}
-		answer, err := v.evidence.Revocation(v.ctx, c, chain[i+1], v.at)
+		answer, err := v.evidence.Revocation(v.ctx, v.certificate, chain[i:], v.at)
 		if err != nil {
 			return Revocation{}, "", err
 		}

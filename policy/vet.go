@@ -38,13 +38,14 @@ type Vetted struct {
 // Vet judges one certificate for one partner: rows 11 to 18 of the table. With
 // every it goes on after the first row that fails, to show them all.
 //
-// domain is the list entry. For [EvidenceMTA] what the mail server reported
+// domain is the list entry; without one no name is asked for, which proves nothing
+// about anybody's mail and is for who looks at a certificate alone. For [EvidenceMTA] what the mail server reported
 // stands in for the certificate, which may then be nil.
 func Vet(ctx context.Context, e Evidence, p *Partner, domain string, c *Certificate, reported *Reported, at time.Time, every bool) Vetted {
 	v := vetting{ctx: ctx, evidence: e, partner: p, domain: domain, certificate: c, reported: reported, at: at}
 	r := run(vetTable[:], &v, every)
 	// Where no row failed because none could be asked, nothing is proven.
-	if r.found.outcome == OutcomeOK && v.matched == "" {
+	if r.found.outcome == OutcomeOK && v.matched == "" && domain != "" {
 		r.found = fail(InternalError, "no name was matched")
 	}
 	vetted := Vetted{Reason: r.found.reason, Detail: r.found.detail, Rows: r.rows}
@@ -207,6 +208,9 @@ func (v *vetting) mtaTrusted() finding {
 }
 
 func (v *vetting) name() finding {
+	if v.domain == "" {
+		return skipped("no domain is given")
+	}
 	if v.partner.Evidence == EvidenceMTA {
 		if v.reported.Presence == PresenceNo {
 			return skipped(noCertificate)

@@ -36,7 +36,7 @@ func commands() []*command {
 		serveCommand, checkCommand, explainCommand,
 		listShowCommand("receive"), listEditCommand("receive", "add"), listEditCommand("receive", "remove"),
 		listShowCommand("send"), listEditCommand("send", "add"), listEditCommand("send", "remove"),
-		certImportCommand, certListCommand, certShowCommand, certForgetCommand,
+		certImportCommand, certListCommand, certShowCommand, certVerifyCommand, certForgetCommand,
 		certRequestCommand, certCloneCommand, certExportCommand,
 		versionCommand,
 	}

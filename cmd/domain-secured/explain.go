@@ -44,7 +44,7 @@ that is not listed, 1 for a refusal for good, 75 for a refusal for now, as mode
 		flags.StringVar(&q.cn, "cn", "", "the common `NAME` that the mail server saw")
 		flags.StringVar(&q.issuerCN, "issuer-cn", "", "the issuer's common `NAME` that the mail server saw")
 		flags.StringVar(&q.at, "at", "", "judge as of this `TIME`, as in 2026-11-22T12:00:00Z (default now)")
-		flags.BoolVar(&q.fetch, "fetch", false, "allow questions to other machines; this version has none to ask")
+		flags.BoolVar(&q.fetch, "fetch", false, "allow questions to other machines: CRLs, OCSP, DNS")
 		flags.BoolVar(&q.json, "json", false, "print JSON")
 		return q.run
 	},
@@ -92,6 +92,19 @@ func (q *explainFlags) run(c *call) error {
 		fmt.Fprintln(c.err, "domain-secured:", err)
 	}
 	g := gate.New(cfg.Snapshot, store, time.Now, slog.New(slog.DiscardHandler))
+	settings, err := revocationSettings(cfg)
+	if err != nil {
+		return err
+	}
+	if !q.fetch {
+		settings.Fetch = nil
+	}
+	checker, end, err := newReader(settings, revocationDir(cfg))
+	if err != nil {
+		return err
+	}
+	defer end()
+	g.CheckRevocation(checker)
 	verdict, readings := g.Explain(c.ctx, facts, presented, at)
 	if q.json {
 		err = c.printJSON(explainVerdict(&verdict, readings))
@@ -144,12 +157,9 @@ func (q *explainFlags) question(c *call) (*policy.Facts, *policy.Certificate, ti
 		}
 		f.Client = netip.AddrPortFrom(addr.Unmap(), 0)
 	}
-	at := time.Now()
-	if q.at != "" {
-		var err error
-		if at, err = time.Parse(time.RFC3339, q.at); err != nil {
-			return fail("--at: %q is not a time such as 2026-11-22T12:00:00Z", q.at)
-		}
+	at, err := parseAt("explain", q.at)
+	if err != nil {
+		return nil, nil, time.Time{}, err
 	}
 	presented, err := q.reported(&f.Certificate)
 	return f, presented, at, err
@@ -212,25 +222,30 @@ func explainVerdict(v *policy.Verdict, readings []policy.Explanation) explained 
 	return e
 }
 
-func printVerdict(out io.Writer, v *policy.Verdict, readings []policy.Explanation) error {
+// printRows prints rows of the table.
+func printRows(out io.Writer, rows []policy.Row) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, reading := range readings {
-		fmt.Fprintf(w, "%s", harmless(reading.Domain))
-		if reading.Entry != reading.Domain {
-			fmt.Fprintf(w, " (listed as %s)", reading.Entry)
+	for _, row := range rows {
+		outcome := string(row.Outcome)
+		if row.Reason != policy.None {
+			outcome += " " + string(row.Reason)
 		}
-		fmt.Fprintln(w)
-		for _, row := range reading.Rows {
-			outcome := string(row.Outcome)
-			if row.Reason != policy.None {
-				outcome += " " + string(row.Reason)
-			}
-			fmt.Fprintf(w, "  %2d\t%s\t%s\t%s\n", row.Number, row.Check, outcome, harmless(row.Detail))
-		}
-		fmt.Fprintln(w)
+		fmt.Fprintf(w, "  %2d\t%s\t%s\t%s\n", row.Number, row.Check, outcome, harmless(row.Detail))
 	}
-	if err := w.Flush(); err != nil {
-		return err
+	return w.Flush()
+}
+
+func printVerdict(out io.Writer, v *policy.Verdict, readings []policy.Explanation) error {
+	for _, reading := range readings {
+		fmt.Fprintf(out, "%s", harmless(reading.Domain))
+		if reading.Entry != reading.Domain {
+			fmt.Fprintf(out, " (listed as %s)", reading.Entry)
+		}
+		fmt.Fprintln(out)
+		if err := printRows(out, reading.Rows); err != nil {
+			return err
+		}
+		fmt.Fprintln(out)
 	}
 	switch {
 	case !v.Listed:

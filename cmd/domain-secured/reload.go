@@ -12,6 +12,7 @@ import (
 	"domain-secured/internal/gate"
 	"domain-secured/internal/partner"
 	"domain-secured/internal/trust"
+	"domain-secured/internal/trust/revocation"
 )
 
 const (
@@ -29,6 +30,7 @@ type reloader struct {
 	log    *slog.Logger
 
 	outside *outside
+	checker *revocation.Checker
 
 	reread bool // the configuration is to be read again
 	// What the log was last told is wrong, "" for nothing: it is said once.
@@ -125,12 +127,18 @@ func (r *reloader) reload() {
 		r.complain("the configuration cannot be used: the one read before stays", err)
 		return
 	}
+	settings, err := revocationSettings(next)
+	if err != nil {
+		r.complain("the configuration cannot be used: the one read before stays", err)
+		return
+	}
 	for _, key := range next.KeepFixed(r.config) {
 		r.log.Warn(key + " has changed: that takes a restart, until then the old value holds")
 	}
 	again := next.Resolver != r.config.Resolver || next.TrustAD != r.config.TrustAD || next.ProbePort != r.config.ProbePort ||
 		next.AllowPrivate != r.config.AllowPrivate || next.Hostname != r.config.Hostname
 	r.use(next)
+	r.checker.Use(settings)
 	if again {
 		r.outside.use(next)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"domain-secured/internal/testkit/crlmaker"
 	"domain-secured/internal/testkit/pki"
 	"domain-secured/internal/trust"
 )
@@ -140,6 +142,9 @@ var scriptPKI = sync.OnceValues(func() (files []scriptFile, err error) {
 			scriptFile{c.name + ".pem", leaf.PEM(), c.name, hex.EncodeToString(sum[:])},
 			scriptFile{c.name + "-alone.pem", alone, c.name + "_key", hex.EncodeToString(key[:])})
 		if c.name == "good" {
+			if err := addLists(add, root, intermediate, leaf.Leaf.SerialNumber); err != nil {
+				return nil, err
+			}
 			add("good.der", leaf.DER)
 			add("good.key", leaf.KeyPEM())
 			add("good-with-key.pem", append(leaf.PEM(), leaf.KeyPEM()...))
@@ -157,6 +162,30 @@ var scriptPKI = sync.OnceValues(func() (files []scriptFile, err error) {
 	add("large", bytes.Repeat([]byte("x"), 1<<20+1))
 	return files, nil
 })
+
+// addLists adds CRLs: none.crl has nobody, revoked.crl and hold.crl have one
+// certificate of the intermediate, ended.crl is out of date, forged.crl has the
+// signature of somebody else, and root.crl is that of the root.
+func addLists(add func(string, []byte), root, intermediate *pki.CA, serial *big.Int) error {
+	by := func(ca *pki.CA) crlmaker.Options {
+		return crlmaker.Options{Issuer: ca.Certificate.Leaf.RawSubject, Key: ca.Key, Extensions: []crlmaker.Extension{crlmaker.Number(7)}}
+	}
+	revoked, hold, ended, forged := by(intermediate), by(intermediate), by(intermediate), by(intermediate)
+	revoked.Entries = crlmaker.Entries(serial)
+	hold.Entries = crlmaker.Of(crlmaker.Entry{Serial: serial, Reason: 6})
+	ended.ThisUpdate, ended.NextUpdate = time.Now().Add(-48*time.Hour), time.Now().Add(-24*time.Hour)
+	forged.Key = root.Key
+	for name, list := range map[string]crlmaker.Options{
+		"root.crl": by(root), "none.crl": by(intermediate), "revoked.crl": revoked, "hold.crl": hold, "ended.crl": ended, "forged.crl": forged,
+	} {
+		text, err := crlmaker.PEM(list)
+		if err != nil {
+			return err
+		}
+		add(name, text)
+	}
+	return nil
+}
 
 func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {

@@ -75,6 +75,11 @@ func serve(ctx context.Context, file string, log *slog.Logger) error {
 	r.lookAtStore()
 	r.outside = newOutside(cfg, g, log)
 	defer r.outside.close()
+	if r.checker, err = newChecker(cfg, log); err != nil {
+		return err
+	}
+	defer r.checker.Close()
+	g.CheckRevocation(r.checker)
 	d := doors{
 		{name: "milter", config: cfg.Milter, server: milter.NewServer(g, log), grace: messageTime},
 		{name: "policy", config: cfg.Policy, server: delegation.NewServer(g, log), grace: requestTime},

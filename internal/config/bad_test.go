@@ -93,6 +93,8 @@ var badFiles = map[string][]string{
 	"name-suffix":                {`:2: partner."woodgrovebank.com".names: "*.co.uk" is not a name that a certificate can count with`},
 	"off-for-everyone":           {`:3: connector "open" is "off" for every client: set client_addresses, ports or listeners`},
 	"order-twice":                {`:2: revocation.order names "crl" twice`},
+	"order-empty":                {`:2: revocation.order is empty: nobody could be asked (defaults.revocation = "off" asks nobody, and lets mail pass)`},
+	"crl-file-missing":           {`:2: revocation.crl_files: stat /nonexistent/a.crl: no such file or directory`},
 	"partner-address":            {`:2: [partner."alice@woodgrovebank.com"]: "alice@woodgrovebank.com" is an address: list the domain after the @`},
 	"partner-dot":                {`:2: [partner.".woodgrovebank.com"]: ".woodgrovebank.com" is not a domain: it has an empty label`},
 	"partner-empty":              {`:2: [partner.""]: the domain is empty`},

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"os/user"
 	"path/filepath"
 	"regexp"
@@ -210,6 +211,9 @@ func (b *builder) surroundings() {
 			b.bad(path, "revocation.order names %q twice", source)
 		}
 	}
+	if len(c.RevocationOrder) == 0 {
+		b.bad([]any{"revocation", "order"}, `revocation.order is empty: nobody could be asked (defaults.revocation = "off" asks nobody, and lets mail pass)`)
+	}
 	c.Proxy, c.NoProxy, c.LDAPServer = k.Revocation.Proxy, k.Revocation.NoProxy, k.Revocation.LDAPServer
 	if c.Proxy != "" {
 		if u, err := url.Parse(c.Proxy); err != nil || u.Scheme != "http" || u.Host == "" {
@@ -219,9 +223,19 @@ func (b *builder) surroundings() {
 	c.CRLFiles = b.paths(k.Revocation.CRLFiles)
 	c.RevocationGrace = b.duration([]any{"revocation", "grace"}, k.Revocation.Grace)
 	c.OwnCertificates = b.paths(k.Own.Certificates)
+	b.present([]any{"revocation", "crl_files"}, c.CRLFiles)
 	c.Maillog, c.TLSRPT = k.Send.Maillog, k.Send.TLSRPT
 	if c.Maillog != "journal" {
 		c.Maillog = b.path(c.Maillog)
+	}
+}
+
+// present makes sure that files are there.
+func (b *builder) present(path []any, files []string) {
+	for _, file := range files {
+		if _, err := os.Stat(file); err != nil {
+			b.bad(path, "%s: %v", dotted(path), err)
+		}
 	}
 }
 

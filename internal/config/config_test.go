@@ -262,8 +262,8 @@ tafile_dir = "ta"
 listen = "inet:0.0.0.0:0"
 allow_remote = true
 [revocation]
-order = []
-crl_files = ["a.crl", "/b.crl"]
+order = ["ocsp"]
+crl_files = ["c.toml", "/dev/null"]
 grace = "90m"
 proxy = "http://[2001:db8::1]:3128"
 [own]
@@ -292,8 +292,8 @@ pins = ["SHA256:`+strings.Repeat("aB:", 31)+`Ab"]
 		{"http", c.HTTP, Door{Address{"tcp", "0.0.0.0:0"}, 0o600, 0}},
 		{"as text", c.Milter.Listen.String() + " " + c.Policy.Listen.String() + " " + c.TLSMap.Listen.String(), " unix:" + dir + "/run/policy.sock inet:[::1]:18892"},
 		{"tafile_dir", c.TAFileDir, dir + "/ta"},
-		{"order", c.RevocationOrder, []string{}},
-		{"crl_files", c.CRLFiles, []string{dir + "/a.crl", "/b.crl"}},
+		{"order", c.RevocationOrder, []string{"ocsp"}},
+		{"crl_files", c.CRLFiles, []string{dir + "/c.toml", "/dev/null"}},
 		{"grace", c.RevocationGrace, 90 * time.Minute},
 		{"certificates", c.OwnCertificates, []string{dir + "/own.pem"}},
 		{"maillog", c.Maillog, "journal"},
@@ -327,8 +327,8 @@ func TestBOM(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	file := writeFiles(t, map[string]string{"receive.list": "woodgrovebank.com\nfabrikam.com\n", "send.list": "contoso.com\n", "c.toml": `
-[own]
-certificates = ["own.pem"]
+[send]
+maillog = "journal"
 [defaults]
 trust = "pins"
 [partner."adatum.com"]
@@ -343,7 +343,7 @@ names = ["mail.provider.example"]
 		t.Fatal(err)
 	}
 	want := []string{
-		"no system roots", "[own] is set", `[defaults] revocation = "require"`,
+		"no system roots", "[send] is set",
 		`[partner."adatum.com"] has settings but is in neither list`, `[partner."contoso.com"] names`, `[defaults] trust = "pins"`,
 	}
 	if len(c.Warnings) != len(want) {

@@ -41,6 +41,14 @@ func Read(file string, roots RootsReader) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
+	return parse(file, text, roots)
+}
+
+// Default is what holds without a TOML file: every key's default, with relative
+// paths below the folder of file.
+func Default(file string, roots RootsReader) (*Config, error) { return parse(file, "", roots) }
+
+func parse(file, text string, roots RootsReader) (*Config, error) {
 	k := defaults()
 	meta, err := toml.Decode(text, &k)
 	if err != nil {

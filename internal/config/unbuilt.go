@@ -1,7 +1,5 @@
 package config
 
-import "domain-secured/policy"
-
 // notBuilt warns of what is set and checked, but does nothing in this version.
 func (b *builder) notBuilt() {
 	for _, door := range []struct {
@@ -16,16 +14,10 @@ func (b *builder) notBuilt() {
 		}
 	}
 	for _, table := range []struct{ name, what string }{
-		{"revocation", "checking revocation"},
-		{"own", "watching our own certificates"},
 		{"send", "following outgoing mail"},
 	} {
 		if b.meta.IsDefined(table.name) {
 			b.warn("[%s] is set, but %s is not part of this version", table.name, table.what)
 		}
-	}
-	s := b.out.Snapshot
-	if s.Defaults.Revocation != policy.RevocationOff {
-		b.warn(`[defaults] revocation = %q: this version cannot check revocation, so partners without revocation = "off" are refused with revocation-unknown`, s.Defaults.Revocation)
 	}
 }

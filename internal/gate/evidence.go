@@ -10,6 +10,7 @@ import (
 
 	"domain-secured/internal/partner"
 	"domain-secured/internal/trust"
+	"domain-secured/internal/trust/revocation"
 	"domain-secured/policy"
 )
 
@@ -20,7 +21,8 @@ type evidence struct {
 	// loading bounds the look-ups that wait for a disk at the same time.
 	loading chan struct{}
 
-	outside *atomic.Pointer[outside] // nil in it: the DNS is not asked
+	outside *atomic.Pointer[outside]            // nil in it: the DNS is not asked
+	checker *atomic.Pointer[revocation.Checker] // nil in it: nobody is asked about revocation
 
 	deadline  time.Time           // for the verdict that this is asked for
 	presented *policy.Certificate // taken as stored, if not nil
@@ -110,15 +112,6 @@ func (e *evidence) Chains(_ context.Context, c *policy.Certificate, roots *polic
 		return nil, err.Error(), nil
 	}
 	return chains, "", nil
-}
-
-// Revocation knows nothing in this version, and says so: what is unknown is
-// refused for now.
-func (e *evidence) Revocation(context.Context, *x509.Certificate, *x509.Certificate, time.Time) (policy.Revocation, error) {
-	return policy.Revocation{
-		Status: policy.RevocationUnknown,
-		Detail: `this version cannot check revocation: set revocation = "off" to go without`,
-	}, nil
 }
 
 // TLSA asks the DNS. Who does not look at partners cannot say.

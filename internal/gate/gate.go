@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"domain-secured/internal/trust"
+	"domain-secured/internal/trust/revocation"
 	"domain-secured/policy"
 )
 
@@ -25,6 +26,7 @@ type Gate struct {
 
 	verdicts *verdictLog
 	outside  atomic.Pointer[outside] // nil: partners are not looked at
+	checker  atomic.Pointer[revocation.Checker]
 	records  *memory[message, record]
 	reported *memory[string, report]
 	failures *escalation
@@ -47,7 +49,7 @@ func New(s *policy.Snapshot, store *trust.Store, clock func() time.Time, log *sl
 		reported: newMemory[string, report](maxRecords, recordTime),
 		failures: newEscalation(),
 	}
-	g.evidence.outside = &g.outside
+	g.evidence.outside, g.evidence.checker = &g.outside, &g.checker
 	g.snapshot.Store(s)
 	return g
 }

@@ -104,6 +104,32 @@ func isPrivateKey(der []byte) bool {
 	return err == nil && strings.HasPrefix(encrypted.Algorithm.Algorithm.String(), "1.2.840.113549.1.")
 }
 
+// ReadUntrusted reads certificates that somebody has for others to build chains
+// from, whatever they are: in PEM or one in DER. Those that do not parse are of no
+// use, and passed over; the error is for a file with none that does.
+func ReadUntrusted(data []byte) (certificates []*x509.Certificate, passed []error, err error) {
+	if !bytes.Contains(data, []byte("-----BEGIN ")) {
+		certificates, err = parse(data)
+		return certificates, nil, err
+	}
+	ders, err := decodePEM(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, der := range ders {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			passed = append(passed, fmt.Errorf("its certificate %d does not parse: %w", i+1, err))
+			continue
+		}
+		certificates = append(certificates, c)
+	}
+	if len(certificates) == 0 {
+		return nil, nil, passed[0]
+	}
+	return certificates, passed, nil
+}
+
 // ReadFile returns a certificate file's contents, up to the size that one may
 // have.
 func ReadFile(name string) ([]byte, error) { return readLimited(name, maxFile) }

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +24,8 @@ type Store struct {
 	mu      sync.RWMutex
 	certs   map[Fingerprint]*kept
 	changes uint64 // counts changes of what is in memory
+
+	cas atomic.Pointer[imported]
 
 	// refreshing guards what only Refresh uses.
 	refreshing sync.Mutex
@@ -113,6 +117,26 @@ func (s *Store) importedCAs() ([]*Certificate, uint64) {
 		}
 	}
 	return cas, s.changes
+}
+
+// CAs returns the CA certificates that an operator imported: not to be changed.
+func (s *Store) CAs() []*x509.Certificate {
+	if known := s.cas.Load(); known != nil && known.changes == s.changeCount() {
+		return known.all
+	}
+	stored, changes := s.importedCAs()
+	known := &imported{changes: changes}
+	for _, c := range stored {
+		known.all = append(known.all, c.X509)
+	}
+	s.cas.Store(known)
+	return known.all
+}
+
+// imported are the CA certificates as of some number of changes.
+type imported struct {
+	all     []*x509.Certificate
+	changes uint64
 }
 
 func (s *Store) changeCount() uint64 {

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"domain-secured/internal/config"
+	"domain-secured/internal/trust/fetch"
+	"domain-secured/internal/trust/revocation"
+)
+
+// revocationSettings are what the configuration says about revocation. The error
+// is for what only the package that fetches can tell.
+func revocationSettings(cfg *config.Config) (revocation.Settings, error) {
+	client, err := fetch.New(fetch.Options{
+		Proxy: cfg.Proxy, NoProxy: cfg.NoProxy, LDAPServer: cfg.LDAPServer, AllowPrivate: cfg.AllowPrivate, Resolver: resolver(cfg),
+	})
+	if err != nil {
+		return revocation.Settings{}, exitf(exitConfiguration, "%s: [revocation]: %w", cfg.File, err)
+	}
+	return revocation.Settings{Fetch: client, Order: cfg.RevocationOrder, Files: cfg.CRLFiles, Grace: cfg.RevocationGrace}, nil
+}
+
+// resolver is who looks up the hosts of what is fetched: nil is the system's.
+func resolver(cfg *config.Config) *net.Resolver {
+	if cfg.Resolver == "" {
+		return nil
+	}
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, cfg.Resolver)
+	}}
+}
+
+// newChecker is the daemon's.
+func newChecker(cfg *config.Config, log *slog.Logger) (*revocation.Checker, error) {
+	s, err := revocationSettings(cfg)
+	if err != nil {
+		return nil, err
+	}
+	c := revocation.New(revocation.Options{Dir: revocationDir(cfg), Clock: time.Now, Log: log}, s)
+	c.Start()
+	return c, nil
+}
+
+// newReader is one for a verb: it reads what the daemon has fetched into shared, ""
+// for nothing, and leaves nothing behind.
+func newReader(s revocation.Settings, shared string) (checker *revocation.Checker, end func(), err error) {
+	dir, err := os.MkdirTemp("", "domain-secured-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a folder for CRLs: %w", err)
+	}
+	c := revocation.New(revocation.Options{Dir: dir, Shared: shared, Clock: time.Now, Log: slog.New(slog.DiscardHandler)}, s)
+	return c, func() {
+		c.Close()
+		os.RemoveAll(dir)
+	}, nil
+}
+
+func revocationDir(cfg *config.Config) string { return filepath.Join(cfg.StateDir, "revocation") }
+
+// route says in words how CRLs and OCSP answers are fetched.
+func route(cfg *config.Config) string {
+	switch {
+	case cfg.Proxy == "":
+		return "directly"
+	case len(cfg.NoProxy) == 0:
+		return "through " + cfg.Proxy
+	}
+	return fmt.Sprintf("through %s, except %s", cfg.Proxy, strings.Join(cfg.NoProxy, ", "))
+}
