@@ -38,7 +38,7 @@ func testLearned(t *testing.T, s *postfixSite) {
 		s.logged(t, mark, "configuration read")
 	}
 	was := rewrite(t, s.Config, func(text string) string {
-		return strings.Replace(text, "resolver = \"127.0.0.1:1\"", "resolver = \""+names.Addr()+"\"\n\n[probe]\nport = "+port+"\nallow_private = true", 1)
+		return strings.Replace(text, "resolver = \"127.0.0.1:1\" # nobody answers\n\n[probe]\nport = 1 ", "resolver = \""+names.Addr()+"\"\n\n[probe]\nport = "+port+" ", 1)
 	})
 	hangUp()
 	defer hangUp()

@@ -56,6 +56,7 @@ func TestPostfix(t *testing.T) {
 		{"learned", testLearned},
 		{"asked in every state", testEveryState},
 		{"captured requests", testCapturedRequests},
+		{"revocation list is back", testListIsBack},
 		{"stopped with a request in hand", testStoppedInHand},
 		{"changes under traffic", testChangesUnderTraffic},
 		{"killed under traffic", testKilledUnderTraffic},

@@ -79,6 +79,14 @@ func All() []Case {
 			Sender: bank, TLS: true, Certificate: Expired, Code: 450, Enhanced: "4.7.5", Reason: "certificate-expired",
 		},
 		{
+			Name: "revoked", Words: "TLS, a certificate that the bank's authority has revoked",
+			Sender: bank, TLS: true, Certificate: Revoked, Code: 550, Enhanced: "5.7.5", Reason: "certificate-revoked",
+		},
+		{
+			Name: "list-down", Words: "TLS, a certificate whose revocation list cannot be had now",
+			Sender: bank, TLS: true, Certificate: Unpublished, Code: 450, Enhanced: "4.7.5", Reason: "revocation-unknown",
+		},
+		{
 			Name: "wrong-name", Words: "TLS, a certificate of the bank's authority for mail1.northwindtraders.com",
 			Sender: bank, TLS: true, Certificate: WrongName, Code: 450, Enhanced: "4.7.1", Reason: "certificate-host-mismatch",
 		},

@@ -103,6 +103,7 @@ func TestCasesAreSound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer w.Close()
 	names, used := map[string]bool{}, map[Kind]bool{"": true}
 	for _, c := range All() {
 		if names[c.Name] {
@@ -135,6 +136,7 @@ func TestRunAndCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer w.Close()
 	policy, answer := standIn(t)
 	milter, err := mta.StartStandIn(t.Context(), mta.StandInOptions{})
 	if err != nil {

@@ -182,6 +182,9 @@ func (s *Site) Close() error {
 	if s.Daemon != nil {
 		errs = append(errs, s.Daemon.Stop(context.Background()))
 	}
+	if s.World != nil {
+		s.World.Close()
+	}
 	if s.log != nil {
 		s.log.Close() // what domain-secured had to say is in Daemon.Log, too
 	}

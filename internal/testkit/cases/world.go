@@ -22,31 +22,34 @@ const (
 	TwoDeep       Kind = "two-nodes-deep"
 	ServerOnly    Kind = "server-only"
 	Pinned        Kind = "pinned"
+	Revoked       Kind = "revoked"
+	Unpublished   Kind = "unpublished" // its revocation list cannot be had
 )
 
-// A World is what the cases live in: the partners' authority, everybody's certificates, and the settings of
-// contoso.com, which receives.
+// A World is what the cases live in: the bank's authority, everybody's certificates, and the settings of
+// contoso.com, which receives. It must be closed.
 type World struct {
-	Root         *pki.CA          // the bank's own, "Woodgrove Bank CA"
+	*Authority
 	Server       *pki.Certificate // of contoso.com's mail server
 	Certificates map[Kind]*pki.Certificate
 }
 
 // NewWorld makes all certificates.
-func NewWorld() (*World, error) {
-	root, err := pki.NewCA(pki.CAOptions{Name: "Woodgrove Bank CA"})
+func NewWorld() (w *World, err error) {
+	authority, err := newAuthority()
 	if err != nil {
 		return nil, err
 	}
-	issuing, err := root.Intermediate(pki.CAOptions{Name: "Woodgrove Bank Issuing CA"})
-	if err != nil {
-		return nil, err
-	}
+	defer func() {
+		if err != nil {
+			authority.close()
+		}
+	}()
 	server, err := pki.SelfSigned(pki.LeafOptions{CommonNames: []string{Hostname}, DNSNames: []string{Hostname}})
 	if err != nil {
 		return nil, err
 	}
-	w := &World{Root: root, Server: server, Certificates: map[Kind]*pki.Certificate{}}
+	w = &World{Authority: authority, Server: server, Certificates: map[Kind]*pki.Certificate{}}
 
 	const host = "mail1.woodgrovebank.com"
 	for _, c := range []struct {
@@ -55,13 +58,15 @@ func NewWorld() (*World, error) {
 		name string
 		more pki.LeafOptions
 	}{
-		{Good, issuing.Leaf, host, pki.LeafOptions{}},
-		{NeverImported, issuing.Leaf, host, pki.LeafOptions{}},
+		{Good, authority.issue, host, pki.LeafOptions{}},
+		{NeverImported, authority.issue, host, pki.LeafOptions{}},
 		{SelfSigned, pki.SelfSigned, host, pki.LeafOptions{}},
-		{Expired, issuing.Leaf, host, pki.LeafOptions{NotBefore: time.Now().AddDate(0, -1, 0), NotAfter: time.Now().AddDate(0, 0, -1)}},
-		{WrongName, issuing.Leaf, "mail1.northwindtraders.com", pki.LeafOptions{}},
-		{TwoDeep, issuing.Leaf, "mail1.us.woodgrovebank.com", pki.LeafOptions{}},
-		{ServerOnly, issuing.Leaf, host, pki.LeafOptions{Usage: pki.UsageServer}},
+		{Expired, authority.issue, host, pki.LeafOptions{NotBefore: time.Now().AddDate(0, -1, 0), NotAfter: time.Now().AddDate(0, 0, -1)}},
+		{WrongName, authority.issue, "mail1.northwindtraders.com", pki.LeafOptions{}},
+		{TwoDeep, authority.issue, "mail1.us.woodgrovebank.com", pki.LeafOptions{}},
+		{ServerOnly, authority.issue, host, pki.LeafOptions{Usage: pki.UsageServer}},
+		{Revoked, authority.issue, host, pki.LeafOptions{}},
+		{Unpublished, authority.issueEarly, host, pki.LeafOptions{}},
 		{Pinned, pki.SelfSigned, "mail.tailspintoys.com", pki.LeafOptions{}},
 	} {
 		c.more.CommonNames, c.more.DNSNames = []string{c.name}, []string{c.name}
@@ -69,8 +74,12 @@ func NewWorld() (*World, error) {
 			return nil, err
 		}
 	}
+	authority.Revoke(w.Certificates[Revoked])
 	return w, nil
 }
+
+// Close ends the authority's server.
+func (w *World) Close() { w.close() }
 
 // Imported returns the kinds that contoso.com's administrator has imported, sorted.
 func (w *World) Imported() []Kind {
@@ -100,7 +109,7 @@ func (w *World) Stamp(c Case) string {
 	}
 	revocation := ""
 	if strings.HasPrefix(c.Stamp, "auth=chain") { // a pin needs none
-		revocation = "revocation=unchecked; "
+		revocation = "revocation=crl; "
 	}
 	return fmt.Sprintf("%s; domain=%s; %s;\n  fingerprint=%s; %stls=TLSv1.3; client=127.0.0.1",
 		Hostname, domain(c.Sender), c.Stamp, w.fingerprint(c.Certificate), revocation)
@@ -145,8 +154,11 @@ listen = ""
 [dns]
 resolver = "127.0.0.1:1" # nobody answers
 
+[probe]
+port = 1 # nobody answers
+allow_private = true # the authority publishes its lists on loopback
+
 [defaults]
-revocation = "off" # a lab has no revocation lists
 contact = "postmaster@contoso.com"
 
 [[connector]]
