@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
@@ -56,10 +57,10 @@ func (b *Chains) Build(c *Certificate, roots Roots, usages []x509.ExtKeyUsage, a
 	cas, changes := b.store.importedCAs()
 	intermediates := x509.NewCertPool()
 	for _, presented := range c.Presented {
-		intermediates.AddCert(constraintsHandled(presented))
+		addIntermediate(intermediates, presented)
 	}
 	for _, ca := range cas {
-		intermediates.AddCert(constraintsHandled(ca.X509))
+		addIntermediate(intermediates, ca.X509)
 	}
 	chains, err := verify(c.X509, x509.VerifyOptions{
 		Roots:         roots.Pool,
@@ -105,6 +106,17 @@ func (b *Chains) remember(key chainKey, chains [][]*x509.Certificate, changes ui
 		b.changes = changes
 	}
 	b.known[key] = entry
+}
+
+// maxModulus is what OpenSSL takes, too; one signature by a key of a certificate
+// as long as a file may be takes a minute.
+const maxModulus = 16384 // bits
+
+func addIntermediate(pool *x509.CertPool, c *x509.Certificate) {
+	if key, ok := c.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > maxModulus {
+		return
+	}
+	pool.AddCert(constraintsHandled(c))
 }
 
 // verify has crypto/x509 build the chains and keeps those that pass what it does

@@ -1,7 +1,9 @@
 package trust
 
 import (
+	"crypto/rsa"
 	"crypto/x509"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -158,5 +160,17 @@ func TestRememberedAreBounded(t *testing.T) {
 	}
 	if len(chains.known) != 1 {
 		t.Errorf("%d are remembered", len(chains.known))
+	}
+}
+
+// TestHugeKeys: a key that would take long to verify anything with is no
+// candidate.
+func TestHugeKeys(t *testing.T) {
+	for bits, want := range map[uint]bool{maxModulus: true, maxModulus + 1: false} {
+		pool := x509.NewCertPool()
+		addIntermediate(pool, &x509.Certificate{PublicKey: &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), bits-1), E: 65537}})
+		if added := !pool.Equal(x509.NewCertPool()); added != want {
+			t.Errorf("%d bits: added %v", bits, added)
+		}
 	}
 }
