@@ -525,3 +525,26 @@ func TestVetNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestWholeSeconds: a certificate is good in all of its last second, and not in
+// the one before its first.
+func TestWholeSeconds(t *testing.T) {
+	for _, c := range []struct {
+		after time.Duration // the moment that its first or last second begins
+		last  bool
+		want  Reason
+	}{
+		{-time.Millisecond, false, CertificateNotYetValid}, {0, false, None},
+		{0, true, None}, {999 * time.Millisecond, true, None}, {time.Second, true, CertificateExpired},
+	} {
+		s := newScene()
+		at := s.leaf.NotBefore
+		if c.last {
+			at = s.leaf.NotAfter
+		}
+		v := Vet(t.Context(), s.evidence, s.partner, "woodgrovebank.com", s.evidence.certificate, &s.facts.Certificate, at.Add(c.after), false)
+		if v.Reason != c.want {
+			t.Errorf("%v after: %q (%s), want %q", c.after, v.Reason, v.Detail, c.want)
+		}
+	}
+}

@@ -42,6 +42,8 @@ type Vetted struct {
 // about anybody's mail and is for who looks at a certificate alone. For [EvidenceMTA] what the mail server reported
 // stands in for the certificate, which may then be nil.
 func Vet(ctx context.Context, e Evidence, p *Partner, domain string, c *Certificate, reported *Reported, at time.Time, every bool) Vetted {
+	// RFC 5280 section 4.1.2.5: validity is told in seconds, the last one included.
+	at = at.Truncate(time.Second)
 	v := vetting{ctx: ctx, evidence: e, partner: p, domain: domain, certificate: c, reported: reported, at: at}
 	r := run(vetTable[:], &v, every)
 	// Where no row failed because none could be asked, nothing is proven.

@@ -1,10 +1,11 @@
 package trust
 
 import (
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
-	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -56,21 +57,18 @@ func (b *Chains) Build(c *Certificate, roots Roots, usages []x509.ExtKeyUsage, a
 	cas, changes := b.store.importedCAs()
 	intermediates := x509.NewCertPool()
 	for _, presented := range c.Presented {
-		intermediates.AddCert(presented)
+		addIntermediate(intermediates, presented)
 	}
 	for _, ca := range cas {
-		intermediates.AddCert(ca.X509)
+		addIntermediate(intermediates, ca.X509)
 	}
-	chains, err := c.X509.Verify(x509.VerifyOptions{
+	chains, err := verify(c.X509, x509.VerifyOptions{
 		Roots:         roots.Pool,
 		Intermediates: intermediates,
 		KeyUsages:     usages,
 		CurrentTime:   at,
 	})
 	if err != nil {
-		return nil, err
-	}
-	if chains, err = withoutOddConstraints(chains); err != nil {
 		return nil, err
 	}
 	b.remember(key, chains, changes)
@@ -110,57 +108,48 @@ func (b *Chains) remember(key chainKey, chains [][]*x509.Certificate, changes ui
 	b.known[key] = entry
 }
 
-var oidNameConstraints = asn1.ObjectIdentifier{2, 5, 29, 30}
+// maxModulus is what OpenSSL takes, too; one signature by a key of a certificate
+// as long as a file may be takes a minute.
+const maxModulus = 16384 // bits
 
-// errOddConstraints: crypto/x509 refuses such a chain itself if the extension is
-// critical, as RFC 5280 section 4.2.1.10 wants it to be, but passes over it if
-// it is not.
-var errOddConstraints = errors.New("a CA of the chain has name constraints of a kind that cannot be checked")
+func addIntermediate(pool *x509.CertPool, c *x509.Certificate) {
+	if key, ok := c.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > maxModulus {
+		return
+	}
+	pool.AddCert(constraintsHandled(c))
+}
 
-// withoutOddConstraints drops the chains whose CAs limit names of a kind that
-// crypto/x509 does not compare: directory names above all.
-func withoutOddConstraints(chains [][]*x509.Certificate) ([][]*x509.Certificate, error) {
+// verify has crypto/x509 build the chains and keeps those that pass what it does
+// not look at. The error is about the first that does not, if none does.
+func verify(leaf *x509.Certificate, options x509.VerifyOptions) ([][]*x509.Certificate, error) {
+	chains, err := constraintsHandled(leaf).Verify(options)
+	if err != nil {
+		return nil, err
+	}
 	var good [][]*x509.Certificate
+	comparisons := 0
 	for _, chain := range chains {
-		odd := false
-		for _, ca := range chain[1:] {
-			odd = odd || hasOddConstraints(ca)
-		}
-		if !odd {
+		why := checkPath(chain, &comparisons)
+		if why == nil {
 			good = append(good, chain)
+		} else if err == nil {
+			err = why
 		}
 	}
 	if len(good) == 0 {
-		return nil, errOddConstraints
+		return nil, err
 	}
 	return good, nil
 }
 
-func hasOddConstraints(ca *x509.Certificate) bool {
-	for _, extension := range ca.Extensions {
-		if !extension.Id.Equal(oidNameConstraints) {
-			continue
-		}
-		var constraints struct {
-			Permitted []subtree `asn1:"optional,tag:0"`
-			Excluded  []subtree `asn1:"optional,tag:1"`
-		}
-		if rest, err := asn1.Unmarshal(extension.Value, &constraints); err != nil || len(rest) > 0 {
-			return true
-		}
-		for _, tree := range append(constraints.Permitted, constraints.Excluded...) {
-			switch tree.Base.Tag { // GeneralName, RFC 5280 section 4.2.1.6
-			case 1, 2, 6, 7: // rfc822Name, dNSName, URI, iPAddress
-			default:
-				return true
-			}
-		}
+// constraintsHandled returns c, or a copy that crypto/x509 does not refuse for
+// critical name constraints of a kind that it does not know: [checkPath] does.
+func constraintsHandled(c *x509.Certificate) *x509.Certificate {
+	handled := func(id asn1.ObjectIdentifier) bool { return id.Equal(oidNameConstraints) }
+	if !slices.ContainsFunc(c.UnhandledCriticalExtensions, handled) {
+		return c
 	}
-	return false
-}
-
-type subtree struct {
-	Base asn1.RawValue
-	Min  int `asn1:"optional,tag:0,default:0"`
-	Max  int `asn1:"optional,tag:1,default:-1"`
+	other := *c
+	other.UnhandledCriticalExtensions = slices.DeleteFunc(slices.Clone(c.UnhandledCriticalExtensions), handled)
+	return &other
 }

@@ -1,10 +1,9 @@
 package trust
 
 import (
+	"crypto/rsa"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
-	"errors"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -164,104 +163,14 @@ func TestRememberedAreBounded(t *testing.T) {
 	}
 }
 
-// constraints is a name constraints extension (RFC 5280 section 4.2.1.10) that
-// permits one name of a kind.
-func constraints(t *testing.T, critical, excluded bool, tag int, name []byte) pkix.Extension {
-	t.Helper()
-	tree := subtree{Base: asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: tag, Bytes: name, IsCompound: tag == 4 || tag == 0}, Max: -1}
-	var c struct {
-		Permitted []subtree `asn1:"optional,omitempty,tag:0"`
-		Excluded  []subtree `asn1:"optional,omitempty,tag:1"`
-	}
-	if c.Permitted = []subtree{tree}; excluded {
-		c.Permitted, c.Excluded = nil, c.Permitted
-	}
-	value, err := asn1.Marshal(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pkix.Extension{Id: oidNameConstraints, Critical: critical, Value: value}
-}
-
-// TestNameConstraints: those that crypto/x509 cannot compare are refused, whether
-// they say that they are critical or not.
-func TestNameConstraints(t *testing.T) {
-	directory, err := asn1.Marshal(pkix.Name{Organization: []string{"Woodgrove Bank"}}.ToRDNSequence())
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := asn1.Marshal(asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 8, 9})
-	if err != nil {
-		t.Fatal(err)
-	}
-	const good, bad, odd = "good", "bad", "odd"
-	for _, c := range []struct {
-		what               string
-		critical, excluded bool
-		tag                int
-		name               []byte
-		want               string
-	}{
-		{"directory name", false, false, 4, directory, odd},
-		{"directory name, excluded", false, true, 4, directory, odd},
-		{"directory name, critical", true, false, 4, directory, bad},
-		{"other name", false, false, 0, other, odd},
-		{"registered ID", false, true, 8, []byte{42}, odd},
-		{"DNS name", false, false, 2, []byte("woodgrovebank.com"), good},
-		{"DNS name, critical", true, false, 2, []byte("woodgrovebank.com"), good},
-		{"DNS name, another's", false, false, 2, []byte("contoso.com"), bad},
-		{"DNS name, excluded", false, true, 2, []byte("woodgrovebank.com"), bad},
-		{"IP address", false, true, 7, []byte{192, 0, 2, 0, 255, 255, 255, 0}, good},
-		{"e-mail", false, false, 1, []byte("woodgrovebank.com"), good},
-	} {
-		t.Run(c.what, func(t *testing.T) {
-			for where, root := range map[string]bool{"root": true, "intermediate": false} {
-				o := pki.CAOptions{Name: "Constrained", Extra: []pkix.Extension{constraints(t, c.critical, c.excluded, c.tag, c.name)}}
-				plain := ca(t, nil, "Root")
-				var signer, anchor *pki.CA
-				var err error
-				if root {
-					signer, err = pki.NewCA(o)
-					anchor = signer
-				} else {
-					signer, err = plain.Intermediate(o)
-					anchor = plain
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				_, err = NewChains(newStore(t)).Build(imported(t, leaf(t, signer, "mail1.woodgrovebank.com").PEM()), pool(anchor), usage("any"), time.Now())
-				switch {
-				case c.want == good && err != nil,
-					c.want != good && err == nil,
-					c.want == odd && !errors.Is(err, errOddConstraints):
-					t.Errorf("%s: %v, want %s", where, err, c.want)
-				}
-			}
-		})
-	}
-}
-
-// TestOddConstraintsBesideGood: another chain without them is enough.
-func TestOddConstraintsBesideGood(t *testing.T) {
-	w := newWorld(t)
-	directory, err := asn1.Marshal(pkix.Name{Organization: []string{"x"}}.ToRDNSequence())
-	if err != nil {
-		t.Fatal(err)
-	}
-	odd, err := w.root.Intermediate(pki.CAOptions{Name: "Odd", Extra: []pkix.Extension{constraints(t, false, false, 4, directory)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := imported(t, leaf(t, odd, "mail1.woodgrovebank.com").PEM())
-	chains := NewChains(newStore(t))
-	if _, err := chains.Build(c, pool(w.root), usage("any"), time.Now()); !errors.Is(err, errOddConstraints) {
-		t.Errorf("odd alone: %v", err)
-	}
-	if hasOddConstraints(w.root.Certificate.Leaf) {
-		t.Error("a CA without any constraints is odd")
-	}
-	if !hasOddConstraints(&x509.Certificate{Extensions: []pkix.Extension{{Id: oidNameConstraints, Value: []byte("garbage")}}}) {
-		t.Error("constraints that do not parse are passed over")
+// TestHugeKeys: a key that would take long to verify anything with is no
+// candidate.
+func TestHugeKeys(t *testing.T) {
+	for bits, want := range map[uint]bool{maxModulus: true, maxModulus + 1: false} {
+		pool := x509.NewCertPool()
+		addIntermediate(pool, &x509.Certificate{PublicKey: &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), bits-1), E: 65537}})
+		if added := !pool.Equal(x509.NewCertPool()); added != want {
+			t.Errorf("%d bits: added %v", bits, added)
+		}
 	}
 }

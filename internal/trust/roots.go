@@ -23,7 +23,7 @@ func NewRoots(certificates []*x509.Certificate) Roots {
 	roots := Roots{Pool: x509.NewCertPool()}
 	var hashes []string
 	for _, c := range certificates {
-		roots.Pool.AddCert(c)
+		roots.Pool.AddCert(constraintsHandled(c))
 		h := sha256.Sum256(c.Raw)
 		hashes = append(hashes, string(h[:]))
 	}

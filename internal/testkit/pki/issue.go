@@ -29,6 +29,7 @@ const (
 // and lives for a year.
 type CAOptions struct {
 	Name                string // common name
+	RawSubject          []byte // DER, in place of what Name gives
 	Key                 KeyKind
 	NotBefore, NotAfter time.Time
 	Usage               Usage
@@ -47,6 +48,7 @@ type CAOptions struct {
 type LeafOptions struct {
 	CommonNames         []string // none, one, or several
 	Organization        string
+	RawSubject          []byte // DER, in place of what the names above give
 	DNSNames            []string
 	Names               []Name // further subjectAltNames, unchecked
 	Key                 KeyKind
@@ -83,6 +85,7 @@ func newCA(parent *CA, o CAOptions) (*CA, error) {
 	}
 	template := &x509.Certificate{
 		Subject:                     pkix.Name{CommonName: o.Name},
+		RawSubject:                  o.RawSubject,
 		NotBefore:                   o.NotBefore,
 		NotAfter:                    orIn(o.NotAfter, 365*24*time.Hour),
 		SerialNumber:                o.Serial,
@@ -122,6 +125,7 @@ func newLeaf(parent *CA, o LeafOptions) (*Certificate, error) {
 	}
 	template := &x509.Certificate{
 		Subject:               subject,
+		RawSubject:            o.RawSubject,
 		NotBefore:             o.NotBefore,
 		NotAfter:              orIn(o.NotAfter, 30*24*time.Hour),
 		SerialNumber:          o.Serial,

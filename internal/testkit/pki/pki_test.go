@@ -1,7 +1,10 @@
 package pki
 
 import (
+	"bytes"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"net/netip"
 	"os"
@@ -62,6 +65,18 @@ func TestOpenSSLSeesWhatIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	elsewhere, err := asn1.Marshal(pkix.Name{Organization: []string{"Contoso"}}.ToRDNSequence())
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits, err := NameConstraints(true, []Name{Directory(elsewhere)}, []Name{DNS("fabrikam.com")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	limited, err := root.Intermediate(CAOptions{Name: "Names of Contoso only", Extra: []pkix.Extension{limits}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	names := []string{"mail1.woodgrovebank.com"}
 	for _, c := range []struct {
 		name string
@@ -74,6 +89,8 @@ func TestOpenSSLSeesWhatIsWrong(t *testing.T) {
 		{"server only", intermediate, LeafOptions{DNSNames: names, Usage: UsageServer}, "purpose"},
 		{"self-signed", nil, LeafOptions{DNSNames: names}, "self-signed certificate"},
 		{"name constraint", constrained, LeafOptions{DNSNames: names}, "permitted subtree violation"},
+		{"directory name permitted", limited, LeafOptions{DNSNames: names, Organization: "Woodgrove Bank"}, "permitted subtree violation"},
+		{"DNS name excluded", limited, LeafOptions{DNSNames: []string{"fabrikam.com"}, RawSubject: elsewhere}, "excluded subtree violation"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			sign := SelfSigned
@@ -159,6 +176,30 @@ func TestFingerprints(t *testing.T) {
 	spki := openssl(t, "pkey", "-in", write(t, "leaf.key", leaf.KeyPEM()), "-pubout", "-outform", "DER")
 	if got := Fingerprint([]byte(spki)); got != leaf.KeyFingerprint() {
 		t.Errorf("openssl says %s, not %s", got, leaf.KeyFingerprint())
+	}
+}
+
+// TestResign: what is changed is changed, and the signature is good.
+func TestResign(t *testing.T) {
+	root, _ := authorities(t)
+	leaf, err := root.Leaf(LeafOptions{CommonNames: []string{"mail1.woodgrovebank.com"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed, err := root.Resign(leaf, func(tbs []byte) []byte {
+		return bytes.Replace(tbs, []byte("mail1."), []byte("mail2."), 1)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cn := changed.Leaf.Subject.CommonName; cn != "mail2.woodgrovebank.com" {
+		t.Errorf("its common name is %q", cn)
+	}
+	if err := changed.Leaf.CheckSignatureFrom(root.Certificate.Leaf); err != nil {
+		t.Error(err)
+	}
+	if _, err := root.Resign(leaf, func([]byte) []byte { return nil }); err == nil {
+		t.Error("nothing was signed")
 	}
 }
 
