@@ -60,11 +60,18 @@ func (p *report) validity(c *readiness.Certificate) string {
 	s := c.NotBefore.Format(time.DateOnly) + " to " + c.NotAfter.Format(time.DateOnly)
 	switch {
 	case p.now.After(c.NotAfter):
-		return fmt.Sprintf("%s, EXPIRED %d days ago", s, -days)
+		return s + ", EXPIRED " + daysWords(-days) + " ago"
 	case p.now.Before(c.NotBefore):
 		return s + ", NOT YET"
 	}
-	return fmt.Sprintf("%s, %d days left", s, days)
+	return s + ", " + daysWords(days) + " left"
+}
+
+func daysWords(n int) string {
+	if n == 1 {
+		return "1 day"
+	}
+	return fmt.Sprintf("%d days", n)
 }
 
 func chainWords(c *readiness.Certificate) string {
