@@ -169,3 +169,18 @@ func (s *Snapshot) connector(f *Facts) *Connector {
 	}
 	return nil
 }
+
+// Covering returns the entry whose settings hold for a domain that may be listed
+// or not yet: the domain itself if anything is said of it, else the nearest above
+// it whose partner covers what is below, else the domain.
+func (s *Snapshot) Covering(domain string) string {
+	if s.Partners[domain] != nil || s.Receive.Contains(domain) || s.Send.Contains(domain) {
+		return domain
+	}
+	for parent := parentOf(domain); parent != ""; parent = parentOf(parent) {
+		if p := s.Partners[parent]; p != nil && p.Subdomains {
+			return parent
+		}
+	}
+	return domain
+}

@@ -100,10 +100,7 @@ func (q *verifyFlags) run(c *call) error {
 	}
 	g := gate.New(cfg.Snapshot, store, time.Now, slog.New(slog.DiscardHandler))
 	g.CheckRevocation(checker)
-	found, err := g.Verify(c.ctx, p, q.domain, subject, at)
-	if err != nil {
-		return err
-	}
+	found := g.Verify(c.ctx, p, q.domain, subject, at)
 	verified := newVerified(subject, &found, at)
 	if q.json {
 		err = c.printJSON(verified)
@@ -284,7 +281,7 @@ func newVerified(c *policy.Certificate, found *gate.Verification, at time.Time) 
 		for i, c := range chain {
 			m := newMember(c)
 			if i < len(chain)-1 {
-				if answer, asked := found.Answer(c, chain[i+1]); asked {
+				if answer := found.Of(c, chain[i+1]); answer != nil {
 					m.Status, m.Source, m.Detail = answer.Status.String(), string(answer.Source), answer.Detail
 				}
 			}

@@ -33,7 +33,7 @@ type call struct {
 // commands are all verbs, in the order of the help.
 func commands() []*command {
 	return []*command{
-		serveCommand, checkCommand, explainCommand,
+		serveCommand, checkCommand, explainCommand, probeCommand,
 		listShowCommand("receive"), listEditCommand("receive", "add"), listEditCommand("receive", "remove"),
 		listShowCommand("send"), listEditCommand("send", "add"), listEditCommand("send", "remove"),
 		certImportCommand, certListCommand, certShowCommand, certVerifyCommand, certForgetCommand,

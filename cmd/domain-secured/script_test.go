@@ -31,6 +31,8 @@ import (
 //	keys KEY...                 the JSON on stdout is an object, or are objects, with these keys at least
 //	await FILE PATTERN          wait until the file has it
 //	hangup FILE                 send SIGHUP to the process whose id is in the file
+//	partners ZONE CERT=ADDR...  be the DNS with a zone, and a mail server at each address, all on one port, with
+//	                            such a certificate ("-" for none), and add to c.toml where to find them
 //
 // and finds certificates in its folder (see scriptPKI), their fingerprints in
 // the environment, c.toml and two lists, unless it brings its own.
@@ -41,7 +43,7 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setUpScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": scriptExits, "keys": scriptKeys, "await": scriptAwait, "hangup": scriptHangup,
+			"exits": scriptExits, "keys": scriptKeys, "await": scriptAwait, "hangup": scriptHangup, "partners": scriptPartners,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -94,6 +96,7 @@ type scriptFile struct {
 	name            string
 	data            []byte
 	variable, value string
+	certificate     *pki.Certificate // with its key
 }
 
 // scriptPKI makes what the scripts import and explain, once: the name says what a
@@ -139,8 +142,8 @@ var scriptPKI = sync.OnceValues(func() (files []scriptFile, err error) {
 		}
 		alone := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf.DER})
 		files = append(files,
-			scriptFile{c.name + ".pem", leaf.PEM(), c.name, hex.EncodeToString(sum[:])},
-			scriptFile{c.name + "-alone.pem", alone, c.name + "_key", hex.EncodeToString(key[:])})
+			scriptFile{c.name + ".pem", leaf.PEM(), c.name, hex.EncodeToString(sum[:]), leaf},
+			scriptFile{c.name + "-alone.pem", alone, c.name + "_key", hex.EncodeToString(key[:]), nil})
 		if c.name == "good" {
 			if err := addLists(add, root, intermediate, leaf.Leaf.SerialNumber); err != nil {
 				return nil, err

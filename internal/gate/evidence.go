@@ -123,7 +123,9 @@ func (e *evidence) TLSA(ctx context.Context, domain string, certificate, key pol
 	ctx, cancel := context.WithDeadline(ctx, e.deadline)
 	defer cancel()
 	subject := partner.Subject{Certificate: partner.Fingerprint(certificate), Key: partner.Fingerprint(key)}
-	if c := e.store.Get(trust.Fingerprint(certificate)); c != nil {
+	if e.presented != nil && e.presented.Fingerprint == certificate {
+		subject.X509 = e.presented.X509
+	} else if c := e.store.Get(trust.Fingerprint(certificate)); c != nil {
 		subject.X509 = c.X509
 	}
 	return x.dane.Match(ctx, domain, subject)

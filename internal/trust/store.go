@@ -25,7 +25,7 @@ type Store struct {
 	certs   map[Fingerprint]*kept
 	changes uint64 // counts changes of what is in memory
 
-	cas atomic.Pointer[imported]
+	cas atomic.Pointer[knownCAs]
 
 	// refreshing guards what only Refresh uses.
 	refreshing sync.Mutex
@@ -125,7 +125,7 @@ func (s *Store) CAs() []*x509.Certificate {
 		return known.all
 	}
 	stored, changes := s.importedCAs()
-	known := &imported{changes: changes}
+	known := &knownCAs{changes: changes}
 	for _, c := range stored {
 		known.all = append(known.all, c.X509)
 	}
@@ -133,8 +133,8 @@ func (s *Store) CAs() []*x509.Certificate {
 	return known.all
 }
 
-// imported are the CA certificates as of some number of changes.
-type imported struct {
+// knownCAs are the CA certificates as of some number of changes.
+type knownCAs struct {
 	all     []*x509.Certificate
 	changes uint64
 }

@@ -1,6 +1,7 @@
 package mta
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -28,6 +29,9 @@ const (
 // FakeOptions describe a fake server. Its services are named "inet:host:port" or "unix:/path".
 type FakeOptions struct {
 	Common
+
+	// Listen is where it speaks SMTP, host:port; empty is a free port of 127.0.0.1.
+	Listen string
 
 	// Milter is told of everything, as with smtpd_milters and milter_default_action = tempfail; empty tells
 	// nobody.
@@ -68,7 +72,7 @@ type Fake struct {
 
 var _ MTA = (*Fake)(nil)
 
-// StartFake starts a fake server on a port of 127.0.0.1. The end of ctx later on does nothing.
+// StartFake starts a fake server. The end of ctx later on does nothing.
 func StartFake(ctx context.Context, o FakeOptions) (*Fake, error) { return newFake(ctx, o, nil) }
 
 func newFake(ctx context.Context, o FakeOptions, forward func(context.Context, smtpclient.Mail) string) (*Fake, error) {
@@ -87,7 +91,7 @@ func newFake(ctx context.Context, o FakeOptions, forward func(context.Context, s
 		o.MilterTimeout = milterTimeout
 	}
 	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	listener, err := config.Listen(ctx, "tcp", cmp.Or(o.Listen, "127.0.0.1:0"))
 	if err != nil {
 		return nil, fmt.Errorf("start fake MTA: %w", err)
 	}
