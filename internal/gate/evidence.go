@@ -20,10 +20,11 @@ type evidence struct {
 	// loading bounds the look-ups that wait for a disk at the same time.
 	loading chan struct{}
 
-	outside *atomic.Pointer[outside] // nil in it: the DNS is not asked
+	dane *atomic.Pointer[partner.DANE] // nil in it: the DNS is not asked
 
 	deadline  time.Time           // for the verdict that this is asked for
 	presented *policy.Certificate // taken as stored, if not nil
+	explains  bool                // somebody wants to know what would be decided
 }
 
 var _ policy.Evidence = (*evidence)(nil)
@@ -123,8 +124,11 @@ func (e *evidence) Revocation(context.Context, *x509.Certificate, *x509.Certific
 
 // TLSA asks the DNS. Who does not look at partners cannot say.
 func (e *evidence) TLSA(ctx context.Context, domain string, certificate, key policy.Hash) (bool, error) {
-	x := e.outside.Load()
-	if x == nil {
+	dane := e.dane.Load()
+	switch {
+	case dane == nil && e.explains:
+		return false, policy.ErrNotAsked
+	case dane == nil:
 		return false, errors.New("the DNS cannot be asked: see dns.resolver")
 	}
 	ctx, cancel := context.WithDeadline(ctx, e.deadline)
@@ -132,6 +136,8 @@ func (e *evidence) TLSA(ctx context.Context, domain string, certificate, key pol
 	subject := partner.Subject{Certificate: partner.Fingerprint(certificate), Key: partner.Fingerprint(key)}
 	if c := e.store.Get(trust.Fingerprint(certificate)); c != nil {
 		subject.X509 = c.X509
+	} else if c := e.presented; c != nil && c.Fingerprint == certificate {
+		subject.X509 = c.X509
 	}
-	return x.dane.Match(ctx, domain, subject)
+	return dane.Match(ctx, domain, subject)
 }
