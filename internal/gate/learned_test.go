@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"crypto/rand"
 	"crypto/x509"
 	"fmt"
 	"os"
@@ -303,8 +304,20 @@ func TestSharedByTwoRoots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// fabrikam.com trusts the issuing authority itself.
-	roots := trust.NewRoots([]*x509.Certificate{below.Certificate.Leaf})
+	// The issuing authority has a certificate of fabrikam.com's root, too.
+	theirs, err := pki.NewCA(pki.CAOptions{Name: "Fabrikam Root"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, below.Certificate.Leaf, theirs.Certificate.Leaf, below.Key.Public(), theirs.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	crossed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := trust.NewRoots([]*x509.Certificate{theirs.Certificate.Leaf})
 	fabrikam := *w.partner
 	fabrikam.Domain, fabrikam.Roots = "fabrikam.com", &policy.Roots{Pool: roots.Pool, ID: roots.ID}
 	list, err := policy.ParseList("woodgrovebank.com\nfabrikam.com\n")
@@ -312,10 +325,10 @@ func TestSharedByTwoRoots(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Replace(policy.NewSnapshot(list, nil, w.partner, map[string]*policy.Partner{"fabrikam.com": &fabrikam}, nil))
-	bare := at("fabrikam.com", 0)
-	show(bare, c)
+	r := at("fabrikam.com", 0)
+	show(r, c, crossed)
 	for range 2 {
-		l.wanting(t, bare, c)
+		l.wanting(t, r, c)
 		l.wanting(t, at("woodgrovebank.com", 1, c), c)
 	}
 	for _, domain := range []string{"woodgrovebank.com", "fabrikam.com"} {

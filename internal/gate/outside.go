@@ -65,6 +65,7 @@ func (l *Lookout) Use(o Outside) {
 	}
 	before := l.endDNS
 	l.view.Store(&o)
+	l.learner.Afresh()
 	l.endDNS = l.gate.AskDNS(o.Resolver)
 	if before == nil {
 		return

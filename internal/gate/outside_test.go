@@ -175,6 +175,17 @@ func TestFoundTriesEveryChain(t *testing.T) {
 	if v := w.Envelope(facts(t, c)); v.Result != policy.ResultPass {
 		t.Errorf("%s %q %s", v.Result, v.Reason, v.Detail)
 	}
+	// Also if nobody asked for it.
+	unasked, err := below.Leaf(pki.LeafOptions{DNSNames: []string{"mail3.woodgrovebank.com"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	show(r, unasked, double.Certificate.Leaf)
+	show(r, unasked, below.Certificate.Leaf)
+	l.wanting(t, r)
+	if !w.has(unasked) {
+		t.Error("what is good is not learned beside it")
+	}
 	stored := w.store.Get(trust.Fingerprint(hashOf(c)))
 	if len(stored.Presented) != 1 || !stored.Presented[0].Equal(below.Certificate.Leaf) {
 		t.Errorf("stored with %d intermediates", len(stored.Presented))

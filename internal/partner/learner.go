@@ -193,6 +193,19 @@ func (l *Learner) guard(domain string, do func()) {
 	}
 }
 
+// Afresh forgets when partners were looked at: what is due is looked at now, and the
+// next one at once. It is for when looking has become another thing.
+func (l *Learner) Afresh() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.learning {
+		p.began = time.Time{}
+		if p.due != nil && p.due.Stop() {
+			p.due.Reset(0)
+		}
+	}
+}
+
 // Close ends what is under way and waits for it. Queue then does nothing.
 func (l *Learner) Close() {
 	l.mu.Lock()

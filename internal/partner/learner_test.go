@@ -175,6 +175,27 @@ func TestLearnerOneClientOnePlace(t *testing.T) {
 	})
 }
 
+// TestLearnerAfresh: what waits for its minute is looked at, and what comes next.
+func TestLearnerAfresh(t *testing.T) {
+	learning(t, 0, func(t *testing.T, l *Learner, k *looker) {
+		for _, domain := range []string{"waits.example", "seen.example"} {
+			l.Queue(domain, Fingerprint{1}, clientA)
+			synctest.Wait()
+		}
+		l.Queue("waits.example", Fingerprint{2}, clientA)
+		time.Sleep(time.Second)
+		k.take()
+		l.Afresh()
+		k.expect(t, "1s look waits.example [192.0.2.1]", "1s found waits.example [2] waits.example")
+		l.Queue("seen.example", Fingerprint{2}, clientA)
+		k.expect(t, "1s look seen.example [192.0.2.1]", "1s found seen.example [2] seen.example")
+		time.Sleep(time.Hour)
+		k.expect(t)
+		l.Close()
+		l.Afresh()
+	})
+}
+
 // TestLearnerOutlivesPanics, and says them.
 func TestLearnerOutlivesPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
