@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"time"
 )
 
@@ -23,9 +24,14 @@ type Evidence interface {
 	Revocation(ctx context.Context, c *Certificate, chain Chain, at time.Time) (Revocation, error)
 	// TLSA reports whether a TLSA record of the partner's hosts names the
 	// certificate or its key, either of which may be none (RFC 7672 section 3.1.1).
-	// The error is for DNS that failed or was bogus.
+	// The error is for DNS that failed or was bogus, or [ErrNotAsked].
 	TLSA(ctx context.Context, domain string, certificate, key Hash) (bool, error)
 }
+
+// ErrNotAsked is for a question that was not put, since nothing is to leave the
+// machine: it is neither for nor against the partner, and [Verdict.Open] has the
+// rest. Only who explains may be told so.
+var ErrNotAsked = errors.New("not looked up: that would leave this machine")
 
 // Certificate is a partner's certificate.
 type Certificate struct {

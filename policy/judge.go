@@ -46,7 +46,7 @@ func (s *Snapshot) judge(ctx context.Context, f *Facts, sender *Sender, e Eviden
 		verdict.Domain = readings.all[0].domain
 	}
 	var explanations []Explanation
-	ambiguous := false
+	ambiguous, open := false, false
 	for i, r := range readings.all[:readings.n] {
 		entry := sender.entries[i]
 		if entry == "" {
@@ -61,13 +61,13 @@ func (s *Snapshot) judge(ctx context.Context, f *Facts, sender *Sender, e Eviden
 		if every {
 			explanations = append(explanations, Explanation{r.domain, entry, rows})
 		}
-		ambiguous = ambiguous || verdict.Listed
+		ambiguous, open = ambiguous || verdict.Listed, open || v.Open
 		// Every listed domain that the sender may mean must pass.
 		if !verdict.Listed || v.severity() > verdict.severity() {
 			verdict = v
 		}
 	}
-	verdict.Ambiguous = ambiguous && verdict.Listed
+	verdict.Ambiguous, verdict.Open = ambiguous && verdict.Listed, open
 	verdict.snapshot = s
 	return verdict, explanations
 }
@@ -117,7 +117,7 @@ func (s *Snapshot) judgeDomain(ctx context.Context, domain, entry string, f *Fac
 			break
 		}
 		if vetted.Reason != None {
-			found = finding{OutcomeFail, vetted.Reason, vetted.Detail}
+			found = finding{outcome: OutcomeFail, reason: vetted.Reason, detail: vetted.Detail}
 			break
 		}
 		t.auth, v.MatchedName, v.Revocation = vetted.Auth, vetted.MatchedName, vetted.Revocation
@@ -125,6 +125,7 @@ func (s *Snapshot) judgeDomain(ctx context.Context, domain, entry string, f *Fac
 	if p.Mode == ModeOff {
 		return off, r.rows
 	}
+	v.Open = r.open
 	switch found.outcome {
 	case OutcomeNone:
 		v.Detail = found.detail

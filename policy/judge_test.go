@@ -1,12 +1,14 @@
 package policy
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"math/big"
 	"net/netip"
 	"slices"
@@ -25,6 +27,7 @@ type fakeEvidence struct {
 	revocation  map[*x509.Certificate]Revocation
 	tlsa        bool
 	err         error // for every question
+	tlsaErr     error // for that about TLSA
 	asked       []string
 }
 
@@ -48,7 +51,7 @@ func (e *fakeEvidence) Revocation(_ context.Context, _ *Certificate, chain Chain
 
 func (e *fakeEvidence) TLSA(context.Context, string, Hash, Hash) (bool, error) {
 	e.asked = append(e.asked, "tlsa")
-	return e.tlsa, e.err
+	return e.tlsa, cmp.Or(e.tlsaErr, e.err)
 }
 
 // scene is a transaction that passes; a test changes one thing about it.
@@ -402,6 +405,36 @@ func TestReadings(t *testing.T) {
 		v := snapshot.Judge(t.Context(), s.facts, &found, s.evidence, now)
 		if v.Domain != want.domain || v.Result != want.result || v.Action != want.action || v.Ambiguous != want.ambiguous {
 			t.Errorf("sender %q: %s %s, action %s, ambiguous %v; want %+v", sender, v.Domain, v.Result, v.Action, v.Ambiguous, want)
+		}
+	}
+}
+
+// TestNotAsked: a question that was not put decides nothing, and is said to be open
+// unless a row before it has decided.
+func TestNotAsked(t *testing.T) {
+	for what, c := range map[string]struct {
+		change func(*scene)
+		result Result
+		open   bool
+	}{
+		"passes without":  {func(*scene) {}, ResultPass, true},
+		"fails without":   {func(s *scene) { s.evidence.chains = nil }, ResultFail, true},
+		"TLS fails":       {func(s *scene) { s.facts.TLSVersion = "" }, ResultFail, false},
+		"pinned":          {func(s *scene) { s.partner.Pins = []Hash{{1}} }, ResultPass, false},
+		"not asked for":   {func(s *scene) { s.partner.DANE = false }, ResultPass, false},
+		"another reading": {func(s *scene) { s.facts.Sender = "contoso.com!alice%woodgrovebank.com" }, ResultPass, true},
+		"mode off":        {func(s *scene) { s.partner.Mode = ModeOff }, ResultNone, false},
+		"external": {func(s *scene) {
+			s.connector = []Connector{{Name: "vpn", Treat: TreatExternal, Partners: []string{"woodgrovebank.com"}}}
+		}, ResultPass, false},
+		"another resolver": {func(s *scene) { s.evidence.tlsaErr = errors.New("bogus") }, ResultFail, false},
+	} {
+		s := newScene()
+		s.partner.DANE, s.evidence.tlsaErr = true, fmt.Errorf("TLSA: %w", ErrNotAsked)
+		c.change(s)
+		v := s.judge(t)
+		if v.Result != c.result || v.Open != c.open || c.open && v.Reason == DNSSECInvalid {
+			t.Errorf("%s: %s %q, open %v", what, v.Result, v.Reason, v.Open)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -34,6 +35,7 @@ type finding struct {
 	outcome Outcome
 	reason  Reason
 	detail  string
+	open    bool // not asked, and the answer may have decided
 }
 
 // Outcome is what became of one row.
@@ -60,6 +62,7 @@ type Row struct {
 type answers struct {
 	found   finding // of the first row that decided, else ok
 	settled bool    // a row passed or had no opinion: nothing more is to be asked
+	open    bool    // a question was not put before a row decided
 	rows    []Row   // only if every row was asked for
 }
 
@@ -72,6 +75,7 @@ func run[T any](rows []row[T], subject *T, every bool) answers {
 		if !a.settled {
 			now = rows[i].check(subject)
 		}
+		a.open = a.open || now.open && a.found.outcome == OutcomeOK
 		if every {
 			a.rows = append(a.rows, Row{rows[i].number, rows[i].name, now.outcome, now.reason, now.detail})
 		}
@@ -92,12 +96,12 @@ func run[T any](rows []row[T], subject *T, every bool) answers {
 // decided is what a row is told that comes after one that settled everything.
 var decided = skipped("already decided")
 
-func ok(detail string) finding { return finding{OutcomeOK, None, detail} }
+func ok(detail string) finding { return finding{outcome: OutcomeOK, detail: detail} }
 
-func skipped(why string) finding { return finding{OutcomeSkipped, None, why} }
+func skipped(why string) finding { return finding{outcome: OutcomeSkipped, detail: why} }
 
 func fail(reason Reason, format string, args ...any) finding {
-	return finding{OutcomeFail, reason, fmt.Sprintf(format, args...)}
+	return finding{outcome: OutcomeFail, reason: reason, detail: fmt.Sprintf(format, args...)}
 }
 
 // fine is ok without words, where there is nothing to add to the check's name.
@@ -119,7 +123,7 @@ type transaction struct {
 
 func (t *transaction) clientAddress() finding {
 	if c := t.connector; c != nil && (c.Treat == TreatOff || c.Treat == TreatInternal) {
-		return finding{OutcomeNone, None, fmt.Sprintf("connector %q is %s", c.Name, c.Treat)}
+		return finding{outcome: OutcomeNone, detail: fmt.Sprintf("connector %q is %s", c.Name, c.Treat)}
 	}
 	if t.partner.ClientAddresses == nil {
 		return fine
@@ -139,7 +143,7 @@ func (t *transaction) external() finding {
 	for _, domain := range c.Partners {
 		if domain == t.entry {
 			t.auth = AuthExternal
-			return finding{OutcomePass, None, fmt.Sprintf("connector %q", c.Name)}
+			return finding{outcome: OutcomePass, detail: fmt.Sprintf("connector %q", c.Name)}
 		}
 	}
 	return skipped("not among the connector's partners")
@@ -223,6 +227,8 @@ func (t *transaction) dane() finding {
 	}
 	match, err := t.evidence.TLSA(t.ctx, t.entry, c.Fingerprint, c.Key)
 	switch {
+	case errors.Is(err, ErrNotAsked):
+		return finding{outcome: OutcomeSkipped, detail: err.Error(), open: true}
 	case err != nil:
 		return fail(DNSSECInvalid, "%v", err)
 	case match:

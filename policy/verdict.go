@@ -27,6 +27,9 @@ type Verdict struct {
 	// Ambiguous: the sender could be read in several ways. Every listed one was
 	// judged; a stamp would claim too much.
 	Ambiguous bool
+	// Open: a question was not put ([ErrNotAsked]) that the outcome hangs on. The rest
+	// goes by the rows that were asked.
+	Open bool
 	// Partner holds the settings it was judged by, nil if the domain is not listed.
 	Partner *Partner
 

@@ -23,9 +23,10 @@ var explainCommand = &command{
 	long: `
 Every rule is shown with its outcome, also those after the first that fails. It is
 the daemon's own code on the same configuration and store, without the memory of
-what happened before (escalate_after). The exit code is 0 for a pass or a domain
+what happened before (escalate_after). Nothing leaves this machine without --fetch;
+what would have is "not looked up" then. The exit code is 0 for a pass or a domain
 that is not listed, 1 for a refusal for good, 75 for a refusal for now, as mode
-"enforce" would have it.
+"enforce" would have it; also 75 if that hangs on what was not looked up.
 
   domain-secured explain --sender alice@woodgrovebank.com --client 192.0.2.7 \
       --tls TLSv1.3 --certificate woodgrove.pem`,
@@ -44,7 +45,7 @@ that is not listed, 1 for a refusal for good, 75 for a refusal for now, as mode
 		flags.StringVar(&q.cn, "cn", "", "the common `NAME` that the mail server saw")
 		flags.StringVar(&q.issuerCN, "issuer-cn", "", "the issuer's common `NAME` that the mail server saw")
 		flags.StringVar(&q.at, "at", "", "judge as of this `TIME`, as in 2026-11-22T12:00:00Z (default now)")
-		flags.BoolVar(&q.fetch, "fetch", false, "allow questions to other machines: CRLs, OCSP, DNS")
+		flags.BoolVar(&q.fetch, "fetch", false, "allow questions to other machines: TLSA records, CRLs, OCSP")
 		flags.BoolVar(&q.json, "json", false, "print JSON")
 		return q.run
 	},
@@ -75,6 +76,7 @@ type explained struct {
 	Mode        policy.Mode          `json:"mode"`
 	Revocation  string               `json:"revocation,omitempty"`
 	Connector   string               `json:"connector,omitempty"`
+	CannotTell  bool                 `json:"cannot_tell,omitempty"` // it hangs on what was not looked up
 	Readings    []policy.Explanation `json:"readings"`
 }
 
@@ -105,6 +107,13 @@ func (q *explainFlags) run(c *call) error {
 	}
 	defer end()
 	g.CheckRevocation(checker)
+	if q.fetch {
+		resolver, err := newResolver(cfg)
+		if err != nil {
+			return exitf(exitConfiguration, "%s: dns.resolver: %w", cfg.File, err)
+		}
+		defer g.AskDNS(resolver)()
+	}
 	verdict, readings := g.Explain(c.ctx, facts, presented, at)
 	if q.json {
 		err = c.printJSON(explainVerdict(&verdict, readings))
@@ -120,6 +129,8 @@ func (q *explainFlags) run(c *call) error {
 // verdictExit is the exit code that mode enforce would lead to.
 func verdictExit(v *policy.Verdict) int {
 	switch {
+	case v.Open:
+		return exitNotNow
 	case v.Result != policy.ResultFail:
 		return exitOK
 	case strings.HasPrefix(v.Reply.Code, "5"):
@@ -208,7 +219,7 @@ func (q *explainFlags) reported(r *policy.Reported) (*policy.Certificate, error)
 func explainVerdict(v *policy.Verdict, readings []policy.Explanation) explained {
 	e := explained{
 		Domain: v.Domain, Listed: v.Listed, Result: v.Result, Reason: v.Reason, Detail: v.Detail, Action: v.Action,
-		Auth: v.Auth, MatchedName: v.MatchedName, Mode: v.Mode, Revocation: string(v.Revocation), Connector: v.Connector,
+		Auth: v.Auth, MatchedName: v.MatchedName, Mode: v.Mode, Revocation: string(v.Revocation), Connector: v.Connector, CannotTell: v.Open,
 		Readings: append([]policy.Explanation{}, readings...),
 	}
 	if v.Entry != v.Domain {
@@ -246,6 +257,9 @@ func printVerdict(out io.Writer, v *policy.Verdict, readings []policy.Explanatio
 			return err
 		}
 		fmt.Fprintln(out)
+	}
+	if v.Open {
+		fmt.Fprintln(out, "cannot tell: what was not looked up may decide (--fetch allows it); without it")
 	}
 	switch {
 	case !v.Listed:

@@ -117,7 +117,7 @@ func (p *probeFlags) report(c *call, inspector *gate.Inspector, r *partner.Repor
 	var stored, known []*trust.Certificate
 	var problem error // said when what was found has been said
 	if p.learn {
-		stored, known, problem = inspector.Learn(r.Domain, r)
+		stored, known, problem = inspector.Learn(c.ctx, r.Domain, r)
 		for _, certificate := range stored {
 			a.Learned = append(a.Learned, fingerprint(certificate.Fingerprint))
 		}

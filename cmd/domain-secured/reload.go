@@ -10,7 +10,6 @@ import (
 
 	"domain-secured/internal/config"
 	"domain-secured/internal/gate"
-	"domain-secured/internal/partner"
 	"domain-secured/internal/trust"
 	"domain-secured/internal/trust/revocation"
 )
@@ -96,7 +95,7 @@ func (r *reloader) lookAtStore() {
 	r.wrongStore = wrong
 	if changed > 0 {
 		if r.outside != nil { // what was imported is not unknown any more
-			r.outside.pending.ClearKnown(func(f partner.Fingerprint) bool { return r.store.Has(trust.Fingerprint(f)) })
+			r.outside.clearKnown(r.store)
 		}
 		r.log.Info("certificates changed", "changed", changed, "certificates", len(r.store.All()))
 	}

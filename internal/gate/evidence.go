@@ -21,11 +21,12 @@ type evidence struct {
 	// loading bounds the look-ups that wait for a disk at the same time.
 	loading chan struct{}
 
-	outside *atomic.Pointer[outside]            // nil in it: the DNS is not asked
+	dane    *atomic.Pointer[partner.DANE]       // nil in it: the DNS is not asked
 	checker *atomic.Pointer[revocation.Checker] // nil in it: nobody is asked about revocation
 
 	deadline  time.Time           // for the verdict that this is asked for
 	presented *policy.Certificate // taken as stored, if not nil
+	explains  bool                // somebody wants to know what would be decided
 }
 
 var _ policy.Evidence = (*evidence)(nil)
@@ -116,17 +117,20 @@ func (e *evidence) Chains(_ context.Context, c *policy.Certificate, roots *polic
 
 // TLSA asks the DNS. Who does not look at partners cannot say.
 func (e *evidence) TLSA(ctx context.Context, domain string, certificate, key policy.Hash) (bool, error) {
-	x := e.outside.Load()
-	if x == nil {
+	dane := e.dane.Load()
+	switch {
+	case dane == nil && e.explains:
+		return false, policy.ErrNotAsked
+	case dane == nil:
 		return false, errors.New("the DNS cannot be asked: see dns.resolver")
 	}
 	ctx, cancel := context.WithDeadline(ctx, e.deadline)
 	defer cancel()
 	subject := partner.Subject{Certificate: partner.Fingerprint(certificate), Key: partner.Fingerprint(key)}
-	if e.presented != nil && e.presented.Fingerprint == certificate {
-		subject.X509 = e.presented.X509
-	} else if c := e.store.Get(trust.Fingerprint(certificate)); c != nil {
+	if c := e.store.Get(trust.Fingerprint(certificate)); c != nil {
+		subject.X509 = c.X509
+	} else if c := e.presented; c != nil && c.Fingerprint == certificate {
 		subject.X509 = c.X509
 	}
-	return x.dane.Match(ctx, domain, subject)
+	return dane.Match(ctx, domain, subject)
 }

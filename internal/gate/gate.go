@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"domain-secured/internal/partner"
 	"domain-secured/internal/trust"
 	"domain-secured/internal/trust/revocation"
 	"domain-secured/policy"
@@ -25,8 +26,9 @@ type Gate struct {
 	log      *slog.Logger
 
 	verdicts *verdictLog
-	outside  atomic.Pointer[outside] // nil: partners are not looked at
-	checker  atomic.Pointer[revocation.Checker]
+	lookout  atomic.Pointer[Lookout]            // nil: partners are not looked at
+	dane     atomic.Pointer[partner.DANE]       // nil: the DNS is not asked
+	checker  atomic.Pointer[revocation.Checker] // nil: nobody is asked about revocation
 	records  *memory[message, record]
 	reported *memory[string, report]
 	failures *escalation
@@ -49,7 +51,7 @@ func New(s *policy.Snapshot, store *trust.Store, clock func() time.Time, log *sl
 		reported: newMemory[string, report](maxRecords, recordTime),
 		failures: newEscalation(),
 	}
-	g.evidence.outside, g.evidence.checker = &g.outside, &g.checker
+	g.evidence.dane, g.evidence.checker = &g.dane, &g.checker
 	g.snapshot.Store(s)
 	return g
 }
@@ -81,7 +83,7 @@ func (g *Gate) Envelope(f *policy.Facts) policy.Verdict {
 	} else {
 		g.passOn(f, &v)
 	}
-	g.learn(f, &v)
+	g.learn(f, &v, now)
 	return v
 }
 
@@ -91,7 +93,7 @@ func (g *Gate) Content(f *policy.Facts, v *policy.Verdict, from *policy.From) po
 	end := g.conclude(f, v, from, now)
 	escalated := g.failures.escalate(f, &end.Verdict, now)
 	g.finish(f, &end.Verdict, said{escalated: escalated, stamped: end.Stamp != ""}, now)
-	g.learn(f, &end.Verdict)
+	g.learn(f, &end.Verdict, now)
 	return end
 }
 
@@ -114,11 +116,7 @@ func (g *Gate) finish(f *policy.Facts, v *policy.Verdict, also said, now time.Ti
 // look asks first whether there is anything to judge: most mail is not of a
 // listed domain, and is let off without further cost.
 func (g *Gate) look(s *policy.Snapshot, f *policy.Facts) (sender policy.Sender, ok bool) {
-	defer func() {
-		if r := recover(); r != nil {
-			g.logPanic(r)
-		}
-	}()
+	defer g.survive()
 	return s.Sender(f), true
 }
 
@@ -152,9 +150,9 @@ func (g *Gate) conclude(f *policy.Facts, v *policy.Verdict, from *policy.From, n
 
 // Explain decides about a transaction at the given time without any effect, and
 // returns the outcome of every row of the table. presented, if not nil, is
-// judged as if it were in the store.
+// judged as if it were in the store. The DNS is asked only after [Gate.AskDNS].
 func (g *Gate) Explain(ctx context.Context, f *policy.Facts, presented *policy.Certificate, at time.Time) (policy.Verdict, []policy.Explanation) {
 	e := g.evidence.until(time.Now().Add(waitTime))
-	e.presented = presented
+	e.presented, e.explains = presented, true
 	return g.snapshot.Load().Explain(ctx, f, e, at)
 }

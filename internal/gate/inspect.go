@@ -3,7 +3,6 @@ package gate
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"domain-secured/internal/partner"
@@ -18,18 +17,20 @@ const inspectTime = 30 * time.Second
 // that presents it.
 type Inspector struct {
 	gate    *Gate
-	outside atomic.Pointer[outside] // for TLSA records
+	learned learned
+	endDNS  func()
 }
 
 // Inspector returns one that asks r for TLSA records. It is to be closed.
 func (g *Gate) Inspector(r *partner.Resolver) *Inspector {
-	i := &Inspector{gate: g}
-	i.outside.Store(&outside{gate: g, dane: partner.NewDANE(r)})
-	return i
+	return &Inspector{
+		gate: g, endDNS: g.AskDNS(r),
+		learned: learned{gate: g, store: g.evidence.store, uses: make(map[trust.Fingerprint]use)},
+	}
 }
 
 // Close ends what is under way.
-func (i *Inspector) Close() { i.outside.Load().dane.Close() }
+func (i *Inspector) Close() { i.endDNS() }
 
 // Session is the TLS that a certificate was presented in.
 type Session struct {
@@ -53,7 +54,7 @@ type Inspection struct {
 // if a client had presented it in a session like that. The domain need not be
 // listed: the settings are those that would hold if it were, in mode enforce.
 func (i *Inspector) Inspect(ctx context.Context, domain string, chain []partner.Certificate, session Session, at time.Time) (Inspection, error) {
-	presented := learned(chain, domain, at)
+	presented := certificate(chain, domain, at)
 	s, entry, err := i.listing(domain)
 	if err != nil {
 		return Inspection{}, err
@@ -68,10 +69,7 @@ func (i *Inspector) Inspect(ctx context.Context, domain string, chain []partner.
 		f.Certificate.Trusted, f.Certificate.CN, f.Certificate.IssuerCN = true, c.Subject.CommonName, c.Issuer.CommonName
 	}
 	e := i.gate.evidence.until(time.Now().Add(inspectTime))
-	e.outside = &i.outside
-	e.presented = &policy.Certificate{
-		Fingerprint: policy.Hash(presented.Fingerprint), X509: presented.X509, Err: presented.Err, Presented: presented.Presented,
-	}
+	e.presented = asStored(presented)
 	noting := &noting{Evidence: e, Answers: &found.Answers}
 	verdict, explanations := s.Explain(ctx, f, noting, at)
 	found.Verdict = verdict
@@ -108,22 +106,22 @@ func (i *Inspector) listing(domain string) (*policy.Snapshot, string, error) {
 // Learn stores what the daemon would keep of what a look showed: the certificates
 // that have a chain to a root of the partner and a name that speaks for it. It
 // returns what it stored, also with an error, and what was there already.
-func (i *Inspector) Learn(domain string, r *partner.Report) (stored, known []*trust.Certificate, err error) {
+func (i *Inspector) Learn(ctx context.Context, domain string, r *partner.Report) (stored, known []*trust.Certificate, err error) {
 	entry, _ := i.Settings(domain)
-	x := i.outside.Load()
-	for _, chain := range r.Chains() {
-		c := learned(chain, entry, r.Time)
+	for _, shown := range byLeaf(r.Chains()) {
+		c, good := i.learned.best(ctx, entry, shown, r.Time)
+		if !good {
+			continue
+		}
+		kept, err := i.learned.keep(entry, c, good)
 		switch {
-		case !x.good(entry, c):
-			continue
-		case i.gate.evidence.store.Has(c.Fingerprint):
-			known = append(known, c)
-			continue
-		}
-		if err := x.store(entry, c); err != nil {
+		case err != nil:
 			return stored, known, err
+		case kept:
+			stored = append(stored, c)
+		default:
+			known = append(known, c)
 		}
-		stored = append(stored, c)
 	}
 	return stored, known, nil
 }

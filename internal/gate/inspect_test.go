@@ -109,7 +109,7 @@ func TestInspectorLearns(t *testing.T) {
 	i := inspecting(t, w)
 	fresh := w.issue(t, pki.LeafOptions{DNSNames: []string{"mail2.woodgrovebank.com"}})
 	strange := w.issue(t, pki.LeafOptions{DNSNames: []string{"mail.fabrikam.com"}})
-	stored, known, err := i.Learn("woodgrovebank.com", shows(w.leaf, fresh, strange))
+	stored, known, err := i.Learn(t.Context(), "woodgrovebank.com", shows(w.leaf, fresh, strange))
 	if err != nil || len(stored) != 1 || !stored[0].X509.Equal(fresh.Leaf) || len(known) != 1 || !known[0].X509.Equal(w.leaf.Leaf) {
 		t.Fatalf("stored %v, known %v, %v", stored, known, err)
 	}

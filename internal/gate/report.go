@@ -186,6 +186,13 @@ func (g *Gate) logUnlisted(f *policy.Facts) {
 	}
 }
 
+// survive ends a panic, if it is deferred.
+func (g *Gate) survive() {
+	if r := recover(); r != nil {
+		g.logPanic(r)
+	}
+}
+
 func (g *Gate) logPanic(reason any) {
 	g.log.Error("panic while judging", "panic", reason, "stack", string(debug.Stack()))
 }

@@ -11,24 +11,27 @@ import (
 const (
 	minKept     = time.Minute // whatever the TTL says
 	maxKept     = time.Hour
-	failedKept  = 10 * time.Second
+	failedKept  = time.Minute      // it is asked for with each message
 	lookUpLimit = 10 * time.Second // for all questions about a partner
 	maxPartners = 1000             // in memory
 	lookUps     = 8                // partners at the same time
 	hostLookUps = 4                // hosts of a partner at the same time
+	maxWaiting  = 8                // calls that wait for an answer: each holds up a mail server's process
 )
 
 // DANE knows the TLSA records of partners' hosts, and remembers them as long as
-// the DNS allows: a minute at least, an hour at most, failures ten seconds. At most
+// the DNS allows: a minute at least, an hour at most, failures a minute. At most
 // 1000 partners are remembered. Its methods may be called at the same time.
 type DANE struct {
 	resolver *Resolver
+	complain func(error)
 	now      func() time.Time
 
-	ctx    context.Context
-	cancel context.CancelFunc
-	slots  chan struct{}
-	work   sync.WaitGroup
+	ctx     context.Context
+	cancel  context.CancelFunc
+	slots   chan struct{}
+	waiting chan struct{}
+	work    sync.WaitGroup
 
 	mu    sync.Mutex
 	known map[string]*partnerTLSA
@@ -44,12 +47,13 @@ type partnerTLSA struct {
 	expires  time.Time
 }
 
-// NewDANE returns a memory that asks r. It is to be closed.
-func NewDANE(r *Resolver) *DANE {
+// NewDANE returns a memory that asks r. complain is told of faults of our own. It
+// is to be closed.
+func NewDANE(r *Resolver, complain func(error)) *DANE {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &DANE{
-		resolver: r, now: time.Now, ctx: ctx, cancel: cancel,
-		slots: make(chan struct{}, lookUps), known: make(map[string]*partnerTLSA),
+		resolver: r, complain: complain, now: time.Now, ctx: ctx, cancel: cancel,
+		slots: make(chan struct{}, lookUps), waiting: make(chan struct{}, maxWaiting), known: make(map[string]*partnerTLSA),
 	}
 }
 
@@ -66,7 +70,8 @@ func (d *DANE) Close() {
 // prove the MX records, every host's address and every answer for TLSA records, each
 // with its CNAMEs, the partner has no DANE, which is no match; so is there being no
 // records. The error is for DNS that failed or is bogus where the other answers have
-// no match, or for ctx ending first: then the look-up goes on and is remembered.
+// no match, for ctx ending first, or for eight calls waiting already: then the
+// look-up goes on and is remembered.
 func (d *DANE) Match(ctx context.Context, domain string, s Subject) (bool, error) {
 	name, err := cleanName(domain)
 	if err != nil {
@@ -75,6 +80,15 @@ func (d *DANE) Match(ctx context.Context, domain string, s Subject) (bool, error
 	p, err := d.partner(name)
 	if err != nil {
 		return false, err
+	}
+	if p.complete() {
+		return p.match(s)
+	}
+	select {
+	case d.waiting <- struct{}{}:
+		defer func() { <-d.waiting }()
+	default:
+		return false, fmt.Errorf("TLSA records of %s: %w: %w", name, ErrFailed, errManyWait)
 	}
 	select {
 	case <-p.done:
@@ -96,7 +110,10 @@ func (p *partnerTLSA) match(s Subject) (bool, error) {
 	return false, p.err
 }
 
-var errBusy = errors.New("too many partners' TLSA records are being looked up")
+var (
+	errBusy     = errors.New("too many partners' TLSA records are being looked up")
+	errManyWait = errors.New("they are being looked up, and many messages wait for that already")
+)
 
 // partner returns what is known, or what is being found out.
 func (d *DANE) partner(name string) (*partnerTLSA, error) {
@@ -154,13 +171,17 @@ func (d *DANE) lookUp(name string, p *partnerTLSA) {
 	defer close(p.done)
 	ctx, cancel := context.WithTimeout(d.ctx, lookUpLimit)
 	defer cancel()
-	ttl := time.Duration(0)
 	select {
 	case d.slots <- struct{}{}:
-		ttl = p.find(ctx, d.resolver, name)
-		<-d.slots
-	case <-ctx.Done():
-		p.err = fmt.Errorf("TLSA records of %s: %w: %w", name, ErrFailed, errBusy)
+	case <-ctx.Done(): // which says nothing about the partner, and is not kept
+		p.err, p.expires = fmt.Errorf("TLSA records of %s: %w: %w", name, ErrFailed, errBusy), d.now()
+		return
+	}
+	defer func() { <-d.slots }()
+	ttl := time.Duration(0)
+	if err := guard(func() { ttl = p.find(ctx, d.resolver, name) }); err != nil {
+		d.complain(fmt.Errorf("TLSA records of %s: %w", name, err))
+		p.err = fmt.Errorf("TLSA records of %s: %w: %w", name, ErrFailed, errFault)
 	}
 	kept := min(max(ttl, minKept), maxKept)
 	if p.err != nil {
@@ -195,18 +216,4 @@ func (p *partnerTLSA) find(ctx context.Context, r *Resolver, name string) time.D
 		p.err = nil
 	}
 	return ttl
-}
-
-// each calls do for 0 to n-1, some at the same time, and waits for all.
-func each(parallel, n int, do func(i int)) {
-	var work sync.WaitGroup
-	defer work.Wait()
-	slots := make(chan struct{}, parallel)
-	for i := range n {
-		slots <- struct{}{}
-		work.Go(func() {
-			defer func() { <-slots }()
-			do(i)
-		})
-	}
 }

@@ -113,7 +113,7 @@ func TestMatch(t *testing.T) {
 				name, kind, _ := strings.Cut(name, " ")
 				server.Behave(name, kind, behaviour, 0)
 			}
-			d := NewDANE(resolver)
+			d := NewDANE(resolver, faultless(t))
 			defer d.Close()
 			match, err := d.Match(t.Context(), "Example.com.", s)
 			if match != (r.want == yes) || (err != nil) != (r.want == failed) || !errors.Is(err, r.err) {
@@ -124,7 +124,7 @@ func TestMatch(t *testing.T) {
 			}
 			// A resolver whose AD bit is not believed: no DANE at all, but failures.
 			resolver.secure = false
-			distant := NewDANE(resolver)
+			distant := NewDANE(resolver, faultless(t))
 			defer distant.Close()
 			if match, _ := distant.Match(t.Context(), "example.com", s); match {
 				t.Error("the AD bit was believed")
@@ -143,7 +143,7 @@ var longHost = strings.Repeat(strings.Repeat("a", 61)+".", 3) + strings.Repeat("
 
 func TestMatchBadDomain(t *testing.T) {
 	_, r := resolving(t, daneZone[:0])
-	d := NewDANE(r)
+	d := NewDANE(r, faultless(t))
 	if _, err := d.Match(t.Context(), "no domain", Subject{}); err == nil {
 		t.Error("taken")
 	}
@@ -169,13 +169,13 @@ func TestMatchIsRemembered(t *testing.T) {
 		{"a minute", short, dnsserver.Answer, time.Minute},
 		{"an hour", strings.ReplaceAll(short, " 5 ", " 100000 "), dnsserver.Answer, time.Hour},
 		{"no records", "example.com TXT x\n", dnsserver.Answer, 120 * time.Second},
-		{"a failure", short, dnsserver.Refused, 10 * time.Second},
+		{"a failure", short, dnsserver.Refused, time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			server, r := resolving(t, c.zone)
 			server.Secure(".")
 			server.Behave("example.com", "MX", c.odd, 0)
-			d := NewDANE(r)
+			d := NewDANE(r, faultless(t))
 			defer d.Close()
 			var mu sync.Mutex
 			now := time.Now()
@@ -200,14 +200,15 @@ func TestMatchIsRemembered(t *testing.T) {
 	}
 }
 
-// TestMatchWaitsForOne has many ask at the same time, one of them without patience.
+// TestMatchWaitsForOne has many ask at the same time, one of them without patience,
+// and then one too many, who does not wait.
 func TestMatchWaitsForOne(t *testing.T) {
 	s := subjectOf(leaf(t))
 	server, r := resolving(t, strings.ReplaceAll(daneZone, "KEY", s.Key.String()))
 	server.Secure(".")
 	server.Behave("example.com", "MX", dnsserver.Silent, 1)
 	r.timeout = 2 * time.Second
-	d := NewDANE(r)
+	d := NewDANE(r, faultless(t))
 	defer d.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -215,14 +216,26 @@ func TestMatchWaitsForOne(t *testing.T) {
 		t.Errorf("without patience: %v", err)
 	}
 	var work sync.WaitGroup
-	for range 20 {
+	for range maxWaiting {
 		work.Go(func() {
 			if match, err := d.Match(t.Context(), "example.com", s); !match || err != nil {
 				t.Errorf("%v, %v", match, err)
 			}
 		})
 	}
+	for len(d.waiting) < maxWaiting {
+		time.Sleep(time.Millisecond)
+	}
+	if match, err := d.Match(t.Context(), "example.com", s); match || !errors.Is(err, ErrFailed) || !errors.Is(err, errManyWait) {
+		t.Errorf("one too many: %v, %v", match, err)
+	}
+	if n := server.Asked("example.com", "MX"); n != 1 {
+		t.Errorf("asked %d times before the answer", n)
+	}
 	work.Wait()
+	if match, err := d.Match(t.Context(), "example.com", s); !match || err != nil {
+		t.Errorf("once it is known: %v, %v", match, err)
+	}
 	if n := server.Asked("example.com", "MX"); n != 2 {
 		t.Errorf("asked %d times", n)
 	}
@@ -232,7 +245,7 @@ func TestMatchWaitsForOne(t *testing.T) {
 func TestMatchMemoryIsBounded(t *testing.T) {
 	server, r := resolving(t, "x.example TXT x\n")
 	server.Secure(".")
-	d := NewDANE(r)
+	d := NewDANE(r, faultless(t))
 	defer d.Close()
 	now := time.Now()
 	d.mu.Lock()
@@ -273,7 +286,7 @@ func TestCloseEndsLookUps(t *testing.T) {
 	server, r := resolving(t, daneZone[:0])
 	r.timeout = time.Minute
 	server.Behave("example.com", "", dnsserver.Silent, 0)
-	d := NewDANE(r)
+	d := NewDANE(r, faultless(t))
 	matched := make(chan error)
 	go func() {
 		_, err := d.Match(context.Background(), "example.com", Subject{})
@@ -285,5 +298,50 @@ func TestCloseEndsLookUps(t *testing.T) {
 	d.Close()
 	if err := <-matched; !errors.Is(err, ErrFailed) {
 		t.Error(err)
+	}
+}
+
+// TestMatchOutlivesPanics: a fault of ours is a look-up that failed, and is said.
+func TestMatchOutlivesPanics(t *testing.T) {
+	var complaints []string
+	d := NewDANE(nil, func(err error) { complaints = append(complaints, err.Error()) })
+	defer d.Close()
+	for range 2 { // the second is told what is remembered
+		if match, err := d.Match(t.Context(), "example.com", Subject{}); match || !errors.Is(err, ErrFailed) || !errors.Is(err, errFault) {
+			t.Errorf("%v, %v", match, err)
+		}
+	}
+	if len(complaints) != 1 || !strings.HasPrefix(complaints[0], "TLSA records of example.com: panic: ") {
+		t.Errorf("complaints %q", complaints)
+	}
+}
+
+// TestMatchBusy: that others are looked up says nothing about a partner, and is
+// forgotten with them.
+func TestMatchBusy(t *testing.T) {
+	s := subjectOf(leaf(t))
+	server, r := resolving(t, strings.ReplaceAll(daneZone, "KEY", s.Key.String()))
+	server.Secure(".")
+	d := NewDANE(r, faultless(t))
+	defer d.Close()
+	for range lookUps {
+		d.slots <- struct{}{}
+	}
+	p := &partnerTLSA{done: make(chan struct{})}
+	d.known["example.com"] = p
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	whole := d.ctx
+	d.ctx = ctx // its time is over
+	d.lookUp("example.com", p)
+	d.ctx = whole
+	if _, err := p.match(s); !errors.Is(err, errBusy) {
+		t.Errorf("%v", err)
+	}
+	for range lookUps {
+		<-d.slots
+	}
+	if match, err := d.Match(t.Context(), "example.com", s); !match || err != nil {
+		t.Errorf("afterwards: %v, %v", match, err)
 	}
 }

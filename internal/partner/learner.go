@@ -2,6 +2,7 @@ package partner
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -9,11 +10,11 @@ import (
 )
 
 const (
-	lookInterval  = time.Minute        // between two looks at the same partner
-	lookTimeLimit = 15 * time.Second   // for one
-	looks         = 8                  // at the same time
-	maxLearning   = 1000               // partners in memory
-	maxWanted     = maxPendingOfDomain // certificates of a partner in one look
+	lookInterval  = time.Minute      // between two looks at the same partner
+	lookTimeLimit = 15 * time.Second // for one
+	looks         = 8                // at the same time
+	maxLearning   = 1000             // partners in memory
+	maxWanted     = 10               // certificates of a partner in one look, each from another client
 )
 
 // LearnerConfig is what a [Learner] is made of. All fields are needed.
@@ -21,17 +22,18 @@ type LearnerConfig struct {
 	// Look looks at a partner, given the list entry and the addresses of clients
 	// that came as it lately, until ctx ends.
 	Look func(ctx context.Context, domain string, clients []netip.Addr) *Report
-	// Found is told of a look for each certificate that was wanted then, be it found
-	// or not ([Report.Chain] says). It runs beside others and may take its time.
-	Found func(domain string, wanted Fingerprint, r *Report)
-	// Pending gets what was wanted. Found clears it of what it has stored. It is
-	// closed by whoever opened it, after the learner.
-	Pending *Pending
+	// Found is told of a look once, with the certificates that were wanted then, be
+	// they found or not. It runs beside others, and ends soon when ctx does.
+	Found func(ctx context.Context, domain string, wanted []Fingerprint, r *Report)
+	// Complain is told of faults of our own.
+	Complain func(error)
 }
 
 // Learner looks at partners whose certificate nobody knows: at each at most once
-// a minute, at eight at the same time, for 15 seconds each. Its methods may be
-// called at the same time.
+// a minute, at eight at the same time, for 15 seconds each. A look is for at most
+// ten certificates and four clients, and an address has one place among these: who
+// presents one certificate after another crowds out nobody. Its methods may be called
+// at the same time.
 type Learner struct {
 	config LearnerConfig
 	ctx    context.Context
@@ -49,8 +51,25 @@ type partnerLook struct {
 	began   time.Time   // the last look, zero before the first
 	due     *time.Timer // the next look, nil if there is none
 	running bool
-	wanted  []Fingerprint
+	wanted  []want
 	clients []netip.Addr
+}
+
+// want is a certificate and who presented it.
+type want struct {
+	by          netip.Prefix
+	certificate Fingerprint
+}
+
+// origin is what one client may have all of: an address, or of IPv6 the /64 that
+// its host chooses addresses from (RFC 4291 section 2.5.1).
+func origin(client netip.Addr) netip.Prefix {
+	bits := 64
+	if client.Is4() {
+		bits = 32
+	}
+	p, _ := client.Prefix(bits) // without an address, none
+	return p
 }
 
 // NewLearner returns a learner. It is to be closed.
@@ -65,9 +84,8 @@ func NewLearner(c LearnerConfig) *Learner {
 // Queue notes that a certificate is wanted which client presented with mail of a
 // domain on the list, and has the partner looked at: now, or when a minute has
 // passed since the last look. domain is the list entry. It does not wait. When too
-// many partners or certificates wait already, this one has to come again.
+// many partners or certificates wait already, one has to come again.
 func (l *Learner) Queue(domain string, wanted Fingerprint, client netip.Addr) {
-	l.config.Pending.Add(domain, wanted, client)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -82,24 +100,33 @@ func (l *Learner) Queue(domain string, wanted Fingerprint, client netip.Addr) {
 		p = new(partnerLook)
 		l.learning[domain] = p
 	}
-	if !slices.Contains(p.wanted, wanted) && len(p.wanted) < maxWanted {
-		p.wanted = append(p.wanted, wanted)
-	}
-	p.addClient(client.Unmap())
+	p.add(wanted, client.Unmap().WithZone(""))
 	if !p.running && p.due == nil {
 		l.schedule(domain, p, now)
 	}
 }
 
-// addClient keeps the last ones.
-func (p *partnerLook) addClient(client netip.Addr) {
-	if !client.IsValid() || slices.Contains(p.clients, client) {
+// add keeps the last ones, of each client one.
+func (p *partnerLook) add(wanted Fingerprint, client netip.Addr) {
+	by := origin(client)
+	p.wanted = slices.DeleteFunc(p.wanted, func(w want) bool { return w.by == by })
+	p.wanted = append(p.wanted[max(0, len(p.wanted)-maxWanted+1):], want{by, wanted})
+	if !client.IsValid() {
 		return
 	}
-	p.clients = append(p.clients, client)
-	if len(p.clients) > maxClients {
-		p.clients = p.clients[1:]
+	p.clients = slices.DeleteFunc(p.clients, func(c netip.Addr) bool { return origin(c) == by })
+	p.clients = append(p.clients[max(0, len(p.clients)-maxClients+1):], client)
+}
+
+// takeWanted returns what is wanted, each certificate once, and forgets it.
+func (p *partnerLook) takeWanted() (all []Fingerprint) {
+	for _, w := range p.wanted {
+		if !slices.Contains(all, w.certificate) {
+			all = append(all, w.certificate)
+		}
 	}
+	p.wanted = nil
+	return all
 }
 
 // makeRoom forgets looks that are long enough ago. l.mu is held.
@@ -142,25 +169,44 @@ func (l *Learner) look(domain string, p *partnerLook) {
 	p.clients = nil
 	l.mu.Unlock()
 
-	ctx, cancel := context.WithTimeout(l.ctx, lookTimeLimit)
-	report := l.config.Look(ctx, domain, clients)
-	cancel()
+	var report *Report
+	l.guard(domain, func() {
+		ctx, cancel := context.WithTimeout(l.ctx, lookTimeLimit)
+		defer cancel()
+		report = l.config.Look(ctx, domain, clients)
+	})
 
 	l.mu.Lock()
 	closed := l.closed
-	wanted := p.wanted // with what came while it was looked at
-	p.wanted, p.running = nil, false
+	wanted := p.takeWanted() // with what came while it was looked at
+	p.running = false
 	l.mu.Unlock()
-	if closed {
-		return
-	}
-	for _, certificate := range wanted {
-		l.config.Found(domain, certificate, report)
+	if !closed && report != nil {
+		l.guard(domain, func() { l.config.Found(l.ctx, domain, wanted, report) })
 	}
 }
 
-// Close ends what is under way and waits for it. Queue then only adds to what is
-// pending.
+// guard has a panic end one look, and nothing else.
+func (l *Learner) guard(domain string, do func()) {
+	if err := guard(do); err != nil {
+		l.config.Complain(fmt.Errorf("looking at the servers of %s: %w", domain, err))
+	}
+}
+
+// Afresh forgets when partners were looked at: what is due is looked at now, and the
+// next one at once. It is for when looking has become another thing.
+func (l *Learner) Afresh() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.learning {
+		p.began = time.Time{}
+		if p.due != nil && p.due.Stop() {
+			p.due.Reset(0)
+		}
+	}
+}
+
+// Close ends what is under way and waits for it. Queue then does nothing.
 func (l *Learner) Close() {
 	l.mu.Lock()
 	if !l.closed {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -41,10 +41,14 @@ func (k *looker) look(ctx context.Context, domain string, clients []netip.Addr) 
 	return &Report{Domain: domain}
 }
 
-func (k *looker) found(domain string, wanted Fingerprint, r *Report) {
+func (k *looker) found(_ context.Context, domain string, wanted []Fingerprint, r *Report) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.events = append(k.events, fmt.Sprintf("%s found %s %d %s", time.Since(k.began), domain, wanted[0], r.Domain))
+	var first []byte
+	for _, w := range wanted {
+		first = append(first, w[0])
+	}
+	k.events = append(k.events, fmt.Sprintf("%s found %s %d %s", time.Since(k.began), domain, first, r.Domain))
 }
 
 // expect compares what has happened since the last time.
@@ -70,12 +74,9 @@ func (k *looker) take() (events []string, now, most int) {
 // learning runs a test with a learner, in a time of its own.
 func learning(t *testing.T, takes time.Duration, test func(t *testing.T, l *Learner, k *looker)) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "pending.json")
 	synctest.Test(t, func(t *testing.T) {
-		pending := OpenPending(path, func(err error) { t.Error(err) })
-		defer pending.Close()
 		k := &looker{takes: takes, began: time.Now()}
-		l := NewLearner(LearnerConfig{Look: k.look, Found: k.found, Pending: pending})
+		l := NewLearner(LearnerConfig{Look: k.look, Found: k.found, Complain: faultless(t)})
 		defer l.Close()
 		test(t, l, k)
 	})
@@ -95,28 +96,27 @@ func TestLearnerLooksOnceAMinute(t *testing.T) {
 		l.Queue("a.example", Fingerprint{2}, clientB)
 		k.expect(t)
 		time.Sleep(time.Second)
-		k.expect(t, "1s found a.example 1 a.example", "1s found a.example 2 a.example")
+		k.expect(t, "1s found a.example [1 2] a.example")
 		// Soon after: when the minute is over.
 		time.Sleep(9 * time.Second)
 		l.Queue("a.example", Fingerprint{3}, clientA)
+		l.Queue("a.example", Fingerprint{4}, clientB)
 		l.Queue("a.example", Fingerprint{4}, netip.AddrFrom16(clientA.As16()))
+		l.Queue("a.example", Fingerprint{3}, clientA)
 		// Another partner has its own minute.
 		l.Queue("b.example", Fingerprint{3}, netip.Addr{})
 		k.expect(t, "10s look b.example []")
 		time.Sleep(49 * time.Second)
-		k.expect(t, "11s found b.example 3 b.example")
+		k.expect(t, "11s found b.example [3] b.example")
 		time.Sleep(time.Second)
-		k.expect(t, "1m0s look a.example [192.0.2.2 192.0.2.1]")
+		k.expect(t, "1m0s look a.example [192.0.2.2 192.0.2.1]") // in the order in which they were seen last
 		time.Sleep(time.Hour)
-		k.expect(t, "1m1s found a.example 3 a.example", "1m1s found a.example 4 a.example")
+		k.expect(t, "1m1s found a.example [4 3] a.example")
 		// Long after: at once.
 		l.Queue("a.example", Fingerprint{5}, clientA)
 		k.expect(t, "1h1m0s look a.example [192.0.2.1]")
 		time.Sleep(time.Minute)
-		k.expect(t, "1h1m1s found a.example 5 a.example")
-		if list := l.config.Pending.List(); len(list) != 6 {
-			t.Errorf("%v", list)
-		}
+		k.expect(t, "1h1m1s found a.example [5] a.example")
 	})
 }
 
@@ -150,11 +150,82 @@ func TestLearnerIsBounded(t *testing.T) {
 			t.Errorf("%d, %d", len(l.learning), len(events))
 		}
 		for i := range maxWanted + 10 {
-			l.Queue("one.example", Fingerprint{1, byte(i)}, netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}))
+			l.Queue("one.example", Fingerprint{byte(i)}, netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}))
 		}
 		time.Sleep(lookInterval)
-		if events, _, _ := k.take(); len(events) != 1+maxWanted || events[0] != "2m0s look one.example [192.0.2.106 192.0.2.107 192.0.2.108 192.0.2.109]" {
-			t.Errorf("%d: %q", len(events), events[0])
+		k.expect(t, "2m0s look one.example [192.0.2.16 192.0.2.17 192.0.2.18 192.0.2.19]",
+			"2m0s found one.example [10 11 12 13 14 15 16 17 18 19] one.example")
+	})
+}
+
+// TestLearnerOneClientOnePlace: who presents many certificates, from all the
+// addresses that a host with IPv6 has, crowds nobody out.
+func TestLearnerOneClientOnePlace(t *testing.T) {
+	learning(t, 0, func(t *testing.T, l *Learner, k *looker) {
+		l.Queue("a.example", Fingerprint{1}, clientA)
+		k.take()
+		l.Queue("a.example", Fingerprint{1}, clientA)
+		for i := range 200 {
+			l.Queue("a.example", Fingerprint{byte(50 + i)}, clientB)
+			l.Queue("a.example", Fingerprint{byte(50 + i)}, netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 15: byte(i)}))
+			l.Queue("a.example", Fingerprint{byte(50 + i)}, netip.Addr{})
+		}
+		time.Sleep(lookInterval)
+		k.expect(t, "1m0s look a.example [192.0.2.1 192.0.2.2 2001:db8::c7]", "1m0s found a.example [1 249] a.example")
+	})
+}
+
+// TestLearnerAfresh: what waits for its minute is looked at, and what comes next.
+func TestLearnerAfresh(t *testing.T) {
+	learning(t, 0, func(t *testing.T, l *Learner, k *looker) {
+		for _, domain := range []string{"waits.example", "seen.example"} {
+			l.Queue(domain, Fingerprint{1}, clientA)
+			synctest.Wait()
+		}
+		l.Queue("waits.example", Fingerprint{2}, clientA)
+		time.Sleep(time.Second)
+		k.take()
+		l.Afresh()
+		k.expect(t, "1s look waits.example [192.0.2.1]", "1s found waits.example [2] waits.example")
+		l.Queue("seen.example", Fingerprint{2}, clientA)
+		k.expect(t, "1s look seen.example [192.0.2.1]", "1s found seen.example [2] seen.example")
+		time.Sleep(time.Hour)
+		k.expect(t)
+		l.Close()
+		l.Afresh()
+	})
+}
+
+// TestLearnerOutlivesPanics, and says them.
+func TestLearnerOutlivesPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var complaints []string
+		founds := 0
+		l := NewLearner(LearnerConfig{
+			Look: func(_ context.Context, domain string, _ []netip.Addr) *Report {
+				if domain == "look.example" {
+					each(2, 3, func(i int) { panic(fmt.Sprint("look ", i)) })
+				}
+				return &Report{Domain: domain}
+			},
+			Found:    func(context.Context, string, []Fingerprint, *Report) { founds++; panic("found") },
+			Complain: func(err error) { complaints = append(complaints, err.Error()) },
+		})
+		defer l.Close()
+		for range 2 {
+			for _, domain := range []string{"look.example", "found.example"} {
+				l.Queue(domain, Fingerprint{1}, clientA)
+				synctest.Wait()
+			}
+			time.Sleep(lookInterval)
+		}
+		if founds != 2 || len(complaints) != 4 {
+			t.Fatalf("%d found, complaints %q", founds, complaints)
+		}
+		for i, want := range []string{"looking at the servers of look.example: panic: look ", "looking at the servers of found.example: panic: found\n"} {
+			if !strings.HasPrefix(complaints[i], want) || !strings.Contains(complaints[i], "learner_test.go") {
+				t.Errorf("%s", complaints[i])
+			}
 		}
 	})
 }
@@ -192,26 +263,18 @@ func TestLearnerLearns(t *testing.T) {
 	}
 	at := mailServer(t, "127.0.0.1:0", good(serverConfig(c.TLSCertificate())))
 	_, r := resolving(t, oneHost(at.Addr()))
-	pending := OpenPending(filepath.Join(t.TempDir(), "pending.json"), func(err error) { t.Error(err) })
-	defer pending.Close()
 	prober := NewProber()
 	learned := make(chan []Certificate)
 	l := NewLearner(LearnerConfig{
 		Look: func(ctx context.Context, domain string, clients []netip.Addr) *Report {
 			return prober.Probe(ctx, Target{Domain: domain, Clients: clients}, Options{Resolver: r, Port: at.Port(), AllowPrivate: true})
 		},
-		Found: func(_ string, wanted Fingerprint, r *Report) {
-			pending.Clear(wanted)
-			learned <- r.Chain(wanted)
-		},
-		Pending: pending,
+		Found:    func(_ context.Context, _ string, wanted []Fingerprint, r *Report) { learned <- r.Chain(wanted[0]) },
+		Complain: faultless(t),
 	})
 	defer l.Close()
 	l.Queue("example.com", subjectOf(c.Leaf).Certificate, at.Addr())
 	if chain := <-learned; len(chain) != 2 || !chain[0].X509.Equal(c.Leaf) {
 		t.Errorf("%d certificates", len(chain))
-	}
-	if list := pending.List(); len(list) != 0 {
-		t.Errorf("%v", list)
 	}
 }

@@ -146,12 +146,18 @@ func (p *Pending) Clear(certificate Fingerprint) {
 }
 
 // ClearKnown drops the certificates that known says yes to: others put files into
-// the store, too. known must not call back.
+// the store, too. known may wait for a disk: no verdict waits for it.
 func (p *Pending) ClearKnown(known func(Fingerprint) bool) {
+	asked := make(map[Fingerprint]bool)
+	for _, u := range p.List() {
+		if _, already := asked[u.Certificate]; !already {
+			asked[u.Certificate] = known(u.Certificate)
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for key := range p.known {
-		if known(key.certificate) {
+		if asked[key.certificate] {
 			delete(p.known, key)
 			p.notify()
 		}

@@ -195,3 +195,31 @@ func TestPendingClockGoesBack(t *testing.T) {
 		t.Errorf("%v", list)
 	}
 }
+
+// TestClearKnownHoldsUpNobody: while a disk is asked what it knows, a verdict can
+// add to the list.
+func TestClearKnownHoldsUpNobody(t *testing.T) {
+	p := unwritten()
+	p.Add("a.example", Fingerprint{1}, clientA)
+	p.Add("b.example", Fingerprint{1}, clientA)
+	p.Add("a.example", Fingerprint{2}, clientA)
+	asked := 0
+	p.ClearKnown(func(f Fingerprint) bool {
+		asked++
+		added := make(chan struct{})
+		go func() {
+			p.Add("a.example", Fingerprint{3}, clientA)
+			close(added)
+		}()
+		select {
+		case <-added:
+		case <-time.After(10 * time.Second):
+			t.Fatal("the disk is waited for with the list held")
+		}
+		return f == Fingerprint{1}
+	})
+	list := p.List()
+	if asked != 2 || len(list) != 2 || list[0].Certificate == (Fingerprint{1}) || list[1].Certificate == (Fingerprint{1}) {
+		t.Errorf("asked %d times, %v", asked, list)
+	}
+}

@@ -49,6 +49,9 @@ type Options struct {
 	// whether there is one with another kind of key, RSA or ECDSA: which of the two a
 	// client presents elsewhere is not known. TLS 1.3 alone does not show it.
 	EveryKey bool
+	// Complain, if not nil, is told of faults of our own. They end a session, and
+	// nothing else.
+	Complain func(error)
 }
 
 // Prober looks at partners, with at most eight connections at the same time. Its
@@ -209,7 +212,12 @@ func (p *Prober) session(ctx context.Context, found *Address, host *Host, o Opti
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	look(ctx, found, host.Name, o)
+	if err := guard(func() { look(ctx, found, host.Name, o) }); err != nil {
+		found.Problem, found.Detail = Fault, errFault.Error()
+		if o.Complain != nil {
+			o.Complain(fmt.Errorf("looking at %s: %w", found.Address, err))
+		}
+	}
 	if found.TLS == nil || host.TLSAStatus != TLSASecure {
 		return
 	}

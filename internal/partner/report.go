@@ -43,6 +43,7 @@ const (
 	// RefusedAfterTLS: TLS came about, and the server would not go on: as a rule it
 	// wants another client certificate.
 	RefusedAfterTLS Problem = "refused-after-tls"
+	Fault           Problem = "internal-error" // of our own, which what it sent led to
 )
 
 // Source says why a host is looked at.
@@ -152,9 +153,11 @@ func (c *Certificate) subject() Subject {
 	return s
 }
 
-// Chains returns the chains that were presented, in the order of the report, one
-// for each certificate that stands first in one.
-func (r *Report) Chains() [][]Certificate {
+// Presented returns every chain that was presented, in the order of the report, each
+// once. TLS shows a chain before the server proves that it has the key: anybody on
+// the way, or at the address of a client, may show a partner's certificate with
+// other certificates behind it than the partner does.
+func (r *Report) Presented() [][]Certificate {
 	var chains [][]Certificate
 	for _, host := range r.Hosts {
 		for _, a := range host.Addresses {
@@ -162,7 +165,7 @@ func (r *Report) Chains() [][]Certificate {
 				continue
 			}
 			for _, chain := range [][]Certificate{a.TLS.Chain, a.TLS.Other} {
-				if len(chain) > 0 && !slices.ContainsFunc(chains, func(c []Certificate) bool { return c[0].SHA256 == chain[0].SHA256 }) {
+				if len(chain) > 0 && !slices.ContainsFunc(chains, func(c []Certificate) bool { return sameChain(c, chain) }) {
 					chains = append(chains, chain)
 				}
 			}
@@ -171,7 +174,22 @@ func (r *Report) Chains() [][]Certificate {
 	return chains
 }
 
-// Chain returns the chain whose first certificate has this SHA-256, nil if none
+func sameChain(a, b []Certificate) bool {
+	return slices.EqualFunc(a, b, func(a, b Certificate) bool { return a.SHA256 == b.SHA256 })
+}
+
+// Chains returns the first chain of each certificate that stands first in one.
+func (r *Report) Chains() [][]Certificate {
+	var chains [][]Certificate
+	for _, chain := range r.Presented() {
+		if !slices.ContainsFunc(chains, func(c []Certificate) bool { return c[0].SHA256 == chain[0].SHA256 }) {
+			chains = append(chains, chain)
+		}
+	}
+	return chains
+}
+
+// Chain returns the first chain whose first certificate has this SHA-256, nil if none
 // was presented.
 func (r *Report) Chain(certificate Fingerprint) []Certificate {
 	for _, chain := range r.Chains() {

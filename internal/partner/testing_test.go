@@ -11,6 +11,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// faultless fails a test in which something panics.
+func faultless(t *testing.T) func(error) { return func(err error) { t.Error(err) } }
+
 // resolving starts a DNS server with a zone, and a resolver that asks it.
 func resolving(t *testing.T, zone string) (*dnsserver.Server, *Resolver) {
 	t.Helper()

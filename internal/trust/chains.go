@@ -27,6 +27,9 @@ type chainKey struct {
 }
 
 type chainEntry struct {
+	// presented is what the chains were built with: another who shows the same leaf
+	// may show other certificates beside it.
+	presented     []*x509.Certificate
 	chains        [][]*x509.Certificate
 	before, after time.Time // all certificates are valid from before until after
 }
@@ -51,7 +54,7 @@ func (b *Chains) Build(c *Certificate, roots Roots, usages []x509.ExtKeyUsage, a
 		return nil, c.Err
 	}
 	key := chainKey{c.Fingerprint, roots.ID, usages[0]}
-	if chains := b.remembered(key, at); chains != nil {
+	if chains := b.remembered(key, c.Presented, at); chains != nil {
 		return chains, nil
 	}
 	cas, changes := b.store.importedCAs()
@@ -71,24 +74,25 @@ func (b *Chains) Build(c *Certificate, roots Roots, usages []x509.ExtKeyUsage, a
 	if err != nil {
 		return nil, err
 	}
-	b.remember(key, chains, changes)
+	b.remember(key, c.Presented, chains, changes)
 	return chains, nil
 }
 
-// remembered returns chains that still hold at that time.
-func (b *Chains) remembered(key chainKey, at time.Time) [][]*x509.Certificate {
+// remembered returns chains that still hold at that time, and for these
+// certificates: the very same ones in memory, which is quick to tell.
+func (b *Chains) remembered(key chainKey, presented []*x509.Certificate, at time.Time) [][]*x509.Certificate {
 	changes := b.store.changeCount()
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	entry, ok := b.known[key]
-	if !ok || b.changes != changes || at.Before(entry.before) || at.After(entry.after) {
+	if !ok || b.changes != changes || at.Before(entry.before) || at.After(entry.after) || !slices.Equal(entry.presented, presented) {
 		return nil
 	}
 	return entry.chains
 }
 
-func (b *Chains) remember(key chainKey, chains [][]*x509.Certificate, changes uint64) {
-	entry := chainEntry{chains: chains, before: chains[0][0].NotBefore, after: chains[0][0].NotAfter}
+func (b *Chains) remember(key chainKey, presented []*x509.Certificate, chains [][]*x509.Certificate, changes uint64) {
+	entry := chainEntry{presented: presented, chains: chains, before: chains[0][0].NotBefore, after: chains[0][0].NotAfter}
 	for _, chain := range chains {
 		for _, c := range chain {
 			if c.NotBefore.After(entry.before) {

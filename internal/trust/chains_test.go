@@ -174,3 +174,21 @@ func TestHugeKeys(t *testing.T) {
 		}
 	}
 }
+
+// TestChainsOfAnotherPresentation: a chain found with what one peer showed is not
+// remembered for another who showed the same leaf without it.
+func TestChainsOfAnotherPresentation(t *testing.T) {
+	w := newWorld(t)
+	whole := imported(t, w.leaf.PEM())
+	bare := *whole
+	bare.Presented = nil
+	b := NewChains(newStore(t))
+	for range 2 {
+		if chains, err := b.Build(whole, pool(w.root), usage("any"), time.Now()); err != nil || len(chains) != 1 {
+			t.Errorf("whole: %d chains, %v", len(chains), err)
+		}
+		if chains, err := b.Build(&bare, pool(w.root), usage("any"), time.Now()); err == nil {
+			t.Errorf("without its intermediate: %d chains", len(chains))
+		}
+	}
+}

@@ -8,12 +8,15 @@ import (
 	"path/filepath"
 )
 
+// temporary begins the name of a file that is being written.
+const temporary = ".new-"
+
 // WriteNew writes a file that appears whole or not at all, and never in the place
 // of another: the error is [fs.ErrExist] then. It is written beside, synced and
 // given its name. A private key wants mode 0600, which it has from the start.
 func WriteNew(name string, data []byte, mode fs.FileMode) error {
 	dir := filepath.Dir(name)
-	tmp, err := os.CreateTemp(dir, ".new-*") // with mode 0600
+	tmp, err := os.CreateTemp(dir, temporary+"*") // with mode 0600
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}

@@ -27,7 +27,8 @@ type Store struct {
 
 	cas atomic.Pointer[knownCAs]
 
-	// refreshing guards what only Refresh uses.
+	// refreshing guards what only Refresh uses, and keeps what is learned or forgotten
+	// meanwhile from being taken for what it was.
 	refreshing sync.Mutex
 	folder     fileState
 	settled    bool // the folder was looked at after its time stamp had grown old
@@ -87,10 +88,7 @@ func (s *Store) Load(f Fingerprint) (*Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.certs[f] = k
-	s.changes++
+	s.keep(f, k)
 	return k.certificate, nil
 }
 
@@ -227,8 +225,15 @@ func (s *Store) replace(present map[Fingerprint]bool, fresh map[Fingerprint]*kep
 	return changed
 }
 
-func (s *Store) read(f Fingerprint) (*kept, error) {
+// read never panics: strangers' certificates are stored, too, and one that brings
+// down the parser would do so again at each start.
+func (s *Store) read(f Fingerprint) (_ *kept, err error) {
 	name := s.path(f)
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("stored certificate %s: panic: %v: forget it, and report this", name, r)
+		}
+	}()
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, fmt.Errorf("reading a stored certificate: %w", err)
@@ -275,7 +280,7 @@ func makeReadable(dir string) error {
 }
 
 func writeAtomic(name string, data []byte, mode fs.FileMode) error {
-	tmp, err := os.CreateTemp(filepath.Dir(name), ".new-*")
+	tmp, err := os.CreateTemp(filepath.Dir(name), temporary+"*")
 	if err != nil {
 		return err
 	}
@@ -301,10 +306,36 @@ func (s *Store) Has(f Fingerprint) bool {
 
 // Remove forgets a certificate. The error is [fs.ErrNotExist] if there is none.
 func (s *Store) Remove(f Fingerprint) error {
-	if err := os.Remove(s.path(f)); err != nil {
+	s.refreshing.Lock()
+	defer s.refreshing.Unlock()
+	return s.remove(f)
+}
+
+// remove drops a certificate from memory, too, if it has no file any more. s.refreshing
+// is held.
+func (s *Store) remove(f Fingerprint) error {
+	err := os.Remove(s.path(f))
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		s.keep(f, nil)
+	}
+	if err != nil {
 		return fmt.Errorf("forgetting a certificate: %w", err)
 	}
 	return nil
+}
+
+// keep makes k what is in memory, nothing if it is nil.
+func (s *Store) keep(f Fingerprint, k *kept) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k == nil && s.certs[f] == nil {
+		return
+	}
+	if s.changes++; k == nil {
+		delete(s.certs, f)
+		return
+	}
+	s.certs[f] = k
 }
 
 func (s *Store) path(f Fingerprint) string {

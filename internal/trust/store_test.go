@@ -96,7 +96,8 @@ func TestRefresh(t *testing.T) {
 		{"a second", func() { put(t, s, b) }, 1, []*Certificate{a, b}},
 		{"nothing new, and settled", func() { settle(t, s); refresh(t, s) }, 0, []*Certificate{a, b}},
 		{"one replaced", func() { a.Domain = "woodgrovebank.com"; put(t, s, a) }, 1, []*Certificate{a, b}},
-		{"one removed", func() { remove(t, s, b) }, 1, []*Certificate{a}},
+		{"one removed", func() { remove(t, s, b) }, 0, []*Certificate{a}}, // known at once
+		{"one removed by another process", func() { put(t, s, b); refresh(t, s); remove(t, NewStore(s.Dir()), b) }, 1, []*Certificate{a}},
 		{"one removed and come back", func() { remove(t, s, a); put(t, s, a) }, 1, []*Certificate{a}},
 		{"files that are none of ours", func() {
 			for _, name := range []string{"README", ".new-1.pem", strings.Repeat("0", 63) + ".pem", strings.Repeat("A", 64) + ".pem", strings.Repeat("g", 64) + ".pem", strings.Repeat("0", 64) + ".pem~"} {
@@ -191,7 +192,7 @@ func TestGarbageKeepsTheLastGood(t *testing.T) {
 		t.Errorf("loaded %v: %v", c, err)
 	}
 	remove(t, s, good)
-	if n := refresh(t, s); n != 1 || s.Get(good.Fingerprint) != nil {
+	if n := refresh(t, s); n != 0 || s.Get(good.Fingerprint) != nil {
 		t.Errorf("removed: %d changed", n)
 	}
 }
@@ -240,9 +241,24 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// TestRemove: what has no file is not in memory either, whoever removed it.
 func TestRemove(t *testing.T) {
-	if err := newStore(t).Remove(Fingerprint{1}); !errors.Is(err, fs.ErrNotExist) {
+	s := newStore(t)
+	if err := s.Remove(Fingerprint{1}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("what is not there: %v", err)
+	}
+	c := imported(t, newWorld(t).leaf.PEM())
+	put(t, s, c)
+	refresh(t, s)
+	remove(t, s, c)
+	if s.Get(c.Fingerprint) != nil {
+		t.Error("removed, and still in memory")
+	}
+	put(t, s, c)
+	refresh(t, s)
+	remove(t, NewStore(s.Dir()), c)
+	if err := s.Remove(c.Fingerprint); !errors.Is(err, fs.ErrNotExist) || s.Get(c.Fingerprint) != nil {
+		t.Errorf("removed by another process: %v, in memory %v", err, s.Get(c.Fingerprint) != nil)
 	}
 }
 
