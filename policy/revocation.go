@@ -1,6 +1,9 @@
 package policy
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // shortLived is the lifetime up to which a certificate is not asked for
 // revocation: it ends before word of it would spread. CA/Browser Forum Baseline
@@ -49,6 +52,9 @@ func (v *vetting) askChain(chain Chain) (worst Revocation, source RevocationSour
 		}
 		if answer.Status > worst.Status {
 			worst = answer
+			if i > 0 {
+				worst.Detail = fmt.Sprintf("in the chain, of %q: %s", c.Subject, answer.Detail)
+			}
 		}
 	}
 	return worst, source, nil

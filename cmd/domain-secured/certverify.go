@@ -117,7 +117,8 @@ func (q *verifyFlags) checker(cfg *config.Config) (*revocation.Checker, func(), 
 		return nil, nil, err
 	}
 	if len(q.crls) == 0 {
-		return newReader(s, revocationDir(cfg))
+		checker, end := newReader(s, revocationDir(cfg))
+		return checker, end, nil
 	}
 	for _, name := range q.crls {
 		if err := readableList(name); err != nil {
@@ -125,7 +126,8 @@ func (q *verifyFlags) checker(cfg *config.Config) (*revocation.Checker, func(), 
 		}
 	}
 	s.Fetch, s.Order, s.Files = nil, []string{revocation.CRL}, q.crls
-	return newReader(s, "")
+	checker, end := newReader(s, "")
+	return checker, end, nil
 }
 
 // readableList makes sure that a file begins like a CRL.

@@ -101,10 +101,7 @@ func (q *explainFlags) run(c *call) error {
 	if !q.fetch {
 		settings.Fetch = nil
 	}
-	checker, end, err := newReader(settings, revocationDir(cfg))
-	if err != nil {
-		return err
-	}
+	checker, end := newReader(settings, revocationDir(cfg))
 	defer end()
 	g.CheckRevocation(checker)
 	if q.fetch {

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +17,7 @@ import (
 	"time"
 
 	"domain-secured/internal/readiness"
+	"domain-secured/internal/testkit/crlmaker"
 	"domain-secured/internal/testkit/dnsserver"
 	"domain-secured/internal/testkit/mta"
 	"domain-secured/internal/testkit/pki"
@@ -79,6 +83,10 @@ func setUpProbe(t *testing.T) *probeSite {
 	_, expired := chainFile("expired", intermediate, pki.LeafOptions{
 		DNSNames: []string{"mail1.contoso.com"}, NotBefore: time.Now().Add(-72 * time.Hour), NotAfter: time.Now().Add(-48 * time.Hour),
 	})
+	lists, issuing := s.publish(t, root)
+	_, listed := chainFile("listed", issuing, pki.LeafOptions{DNSNames: mail1, CRL: []string{lists + "/issuing.crl"}})
+	_, silent := chainFile("silent", issuing, pki.LeafOptions{DNSNames: mail1, CRL: []string{lists + "/none.crl"}})
+	_, revoked := chainFile("revoked", issuing, pki.LeafOptions{DNSNames: mail1, CRL: []string{lists + "/issuing.crl"}, Serial: revokedSerial})
 	_, server := chainFile("server", intermediate, pki.LeafOptions{DNSNames: mail1, Usage: pki.UsageServer})
 	s.postfix, err = mta.StartPostfix(t.Context(), mta.PostfixOptions{
 		Common: mta.Common{Hostname: "mail1.woodgrovebank.com", Domains: []string{"woodgrovebank.com"}, Certificate: s.good, ClientCA: root.Certificate.Leaf},
@@ -88,6 +96,9 @@ func setUpProbe(t *testing.T) *probeSite {
 			{Name: "untrusted", Settings: []string{untrusted}},
 			{Name: "wrong", Settings: []string{wrong}},
 			{Name: "expired", Settings: []string{expired}},
+			{Name: "listed", Settings: []string{listed}},
+			{Name: "silent", Settings: []string{silent}},
+			{Name: "revoked", Settings: []string{revoked}},
 			{Name: "server", Settings: []string{server}},
 			{Name: "required", Settings: []string{"smtpd_tls_security_level = encrypt", "smtpd_tls_req_ccert = yes"}},
 			{Name: "old", Settings: []string{"smtpd_tls_protocols = <=TLSv1.2"}},
@@ -117,6 +128,32 @@ func setUpProbe(t *testing.T) *probeSite {
 	write(t, filepath.Join(s.dir, "receive.list"), "", 0o644)
 	write(t, filepath.Join(s.dir, "send.list"), "", 0o644)
 	return s
+}
+
+var revokedSerial = big.NewInt(4711)
+
+// publish makes an authority that publishes what it revoked, and returns the URL below which it does.
+func (s *probeSite) publish(t *testing.T, root *pki.CA) (url string, issuing *pki.CA) {
+	t.Helper()
+	lists := make(map[string]crlmaker.Options)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		o, there := lists[r.URL.Path]
+		if !there {
+			http.NotFound(w, r)
+			return
+		}
+		if err := crlmaker.Write(w, o); err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(server.Close)
+	issuing, err := root.Intermediate(pki.CAOptions{Name: "Woodgrove Revoking", CRL: []string{server.URL + "/root.crl"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lists["/root.crl"] = crlmaker.Options{Issuer: root.Certificate.Leaf.RawSubject, Key: root.Key}
+	lists["/issuing.crl"] = crlmaker.Options{Issuer: issuing.Certificate.Leaf.RawSubject, Key: issuing.Key, Entries: crlmaker.Entries(revokedSerial)}
+	return server.URL, issuing
 }
 
 func write(t *testing.T, name, text string, mode os.FileMode) {
@@ -207,8 +244,17 @@ func TestProbePostfix(t *testing.T) {
 			"STARTTLS TLSv1.2", "mail1.woodgrovebank.com tls-too-weak", "offers nothing better than TLSv1.2 with TLS_ECDHE_", "allow TLS 1.3 or newer",
 		}, nil},
 		{"insists on a certificate", "required", "", exitOK, []string{"client cert. asked for", "verdict pass"}, nil},
-		{"revocation unknown", "", settings + `revocation = "require"`, exitNotNow, []string{
-			"revocation unknown: ", "woodgrovebank.com: cannot tell: mail1.woodgrovebank.com revocation-unknown", "For you: - mail1.woodgrovebank.com presents",
+		{"not revoked", "listed", settings + `revocation = "require"`, exitOK, []string{
+			"revocation good by crl: ", "not on CRL of", "verdict pass",
+		}, nil},
+		{"revoked", "revoked", settings + `revocation = "require"`, exitNo, []string{
+			"revocation revoked by crl: ", "not ready: mail1.woodgrovebank.com certificate-revoked", "For the partner: - mail1.woodgrovebank.com presents",
+		}, nil},
+		{"nobody to ask", "", settings + `revocation = "require"`, exitNo, []string{
+			"revocation unavailable: ", "not ready: mail1.woodgrovebank.com revocation-unavailable",
+		}, nil},
+		{"revocation unknown", "silent", settings + `revocation = "require"`, exitNotNow, []string{
+			"revocation unknown: ", "404", "woodgrovebank.com: cannot tell: mail1.woodgrovebank.com revocation-unknown", "For you: - mail1.woodgrovebank.com presents",
 		}, []string{"For the partner"}},
 		// Its common name is what would count, and it has none.
 		{"judged by the mail server", "", settings + "evidence = \"mta\"\nmta_issuer = \"Woodgrove Issuing\"", exitNo, []string{"whose common name, the only one that counts here, does not speak for", "which cannot be known here: taken as if it trusted"}, nil},

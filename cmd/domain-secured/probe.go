@@ -67,10 +67,7 @@ func (p *probeFlags) run(c *call) error {
 	if err != nil {
 		return err
 	}
-	checker, end, err := newReader(settings, revocationDir(cfg))
-	if err != nil {
-		return err
-	}
+	checker, end := newReader(settings, revocationDir(cfg))
 	defer end()
 	g.CheckRevocation(checker)
 	inspector := g.Inspector(resolver)

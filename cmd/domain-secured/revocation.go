@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net"
@@ -50,16 +51,14 @@ func newChecker(cfg *config.Config, log *slog.Logger) (*revocation.Checker, erro
 
 // newReader is one for a verb: it reads what the daemon has fetched into shared, ""
 // for nothing, and leaves nothing behind.
-func newReader(s revocation.Settings, shared string) (checker *revocation.Checker, end func(), err error) {
-	dir, err := os.MkdirTemp("", "domain-secured-")
-	if err != nil {
-		return nil, nil, fmt.Errorf("making a folder for CRLs: %w", err)
-	}
+func newReader(s revocation.Settings, shared string) (checker *revocation.Checker, end func()) {
+	// It is made when there is something to put into it.
+	dir := filepath.Join(os.TempDir(), "domain-secured-"+rand.Text())
 	c := revocation.New(revocation.Options{Dir: dir, Shared: shared, Clock: time.Now, Log: slog.New(slog.DiscardHandler)}, s)
 	return c, func() {
 		c.Close()
 		os.RemoveAll(dir)
-	}, nil
+	}
 }
 
 func revocationDir(cfg *config.Config) string { return filepath.Join(cfg.StateDir, "revocation") }

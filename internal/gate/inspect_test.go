@@ -2,6 +2,7 @@ package gate
 
 import (
 	"testing"
+	"time"
 
 	"domain-secured/internal/partner"
 	"domain-secured/internal/testkit/pki"
@@ -32,7 +33,7 @@ func TestInspectIsWhatIsJudged(t *testing.T) {
 	all := []*pki.Certificate{
 		w.leaf, self,
 		w.issue(t, pki.LeafOptions{DNSNames: []string{"mail.fabrikam.com"}}),
-		w.issue(t, pki.LeafOptions{DNSNames: []string{"mail1.woodgrovebank.com"}, NotAfter: w.now.Add(-1)}),
+		w.issue(t, pki.LeafOptions{DNSNames: []string{"mail1.woodgrovebank.com"}, NotAfter: w.now.Add(-time.Second)}),
 		w.issue(t, pki.LeafOptions{DNSNames: []string{"mail1.woodgrovebank.com"}, Key: pki.ECDSAP224}),
 		w.issue(t, pki.LeafOptions{DNSNames: []string{"mail1.woodgrovebank.com"}, Usage: pki.UsageServer}),
 	}

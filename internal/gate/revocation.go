@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"domain-secured/internal/trust"
 	"domain-secured/internal/trust/revocation"
 	"domain-secured/policy"
 )
@@ -39,8 +38,5 @@ func (e *evidence) Revocation(ctx context.Context, c *policy.Certificate, chain 
 	if !known {
 		return policy.Revocation{}, fmt.Errorf("an answer that means nothing: %v", a.Status)
 	}
-	return policy.Revocation{
-		Status: status, Source: policy.RevocationSource(a.Source),
-		Detail: fmt.Sprintf("%s: %s", trust.Describe(chain[0]), a.Detail),
-	}, nil
+	return policy.Revocation{Status: status, Source: policy.RevocationSource(a.Source), Detail: a.Detail}, nil
 }
