@@ -10,8 +10,10 @@ import (
 
 	"domain-secured/internal/config"
 	"domain-secured/internal/gate"
+	"domain-secured/internal/outgoing"
 	"domain-secured/internal/trust"
 	"domain-secured/internal/trust/revocation"
+	"domain-secured/policy/tlsmap"
 )
 
 const (
@@ -28,8 +30,10 @@ type reloader struct {
 	store  *trust.Store
 	log    *slog.Logger
 
-	outside *outside
-	checker *revocation.Checker
+	outside  *outside
+	checker  *revocation.Checker
+	insister *outgoing.Insister
+	tlsmap   *tlsmap.Server
 
 	reread bool // the configuration is to be read again
 	// What the log was last told is wrong, "" for nothing: it is said once.
@@ -136,11 +140,12 @@ func (r *reloader) reload() {
 	}
 	again := next.Resolver != r.config.Resolver || next.TrustAD != r.config.TrustAD || next.ProbePort != r.config.ProbePort ||
 		next.AllowPrivate != r.config.AllowPrivate || next.Hostname != r.config.Hostname
-	r.use(next)
-	r.checker.Use(settings)
 	if again {
 		r.outside.use(next)
 	}
+	r.use(next)
+	r.checker.Use(settings)
+	r.tlsmap.Use(postfixVersion(next))
 	r.watch, r.wrongLists = next.Watch(), ""
 	for _, warning := range next.Warnings {
 		r.log.Warn(warning)
@@ -151,6 +156,7 @@ func (r *reloader) reload() {
 func (r *reloader) use(next *config.Config) {
 	r.config = next
 	r.gate.Replace(next.Snapshot)
+	r.insister.Use(sendingSettings(next, r.outside.view))
 }
 
 // complain logs each problem on a line of its own.
