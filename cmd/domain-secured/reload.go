@@ -116,10 +116,12 @@ func (r *reloader) readLists() {
 	}
 	r.wrongLists = ""
 	was := r.config.Snapshot
-	r.use(next)
 	if next.Snapshot.Receive.Equal(was.Receive) && next.Snapshot.Send.Equal(was.Send) {
-		return // a comment, or a second look at a file that was new
+		// A comment, or a second look at a file that was new: nothing is judged anew.
+		next.Snapshot, r.config = was, next
+		return
 	}
+	r.use(next)
 	r.log.Info("lists read", "receive", next.Snapshot.Receive.Len(), "send", next.Snapshot.Send.Len())
 }
 

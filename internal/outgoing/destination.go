@@ -16,6 +16,7 @@ type destination struct {
 
 	mu     sync.Mutex
 	making chan struct{} // closed when the answer that is being made is there
+	again  chan struct{} // what is known so far is to be judged again
 
 	// Of who makes the answer:
 	view view

@@ -25,10 +25,10 @@ const (
 	// retryTime is when something that failed is tried again.
 	retryTime = 30 * time.Second
 
-	atOnce    = 256 // answers that are being made
-	sessions  = 64  // of SMTP, of all looks together
-	maxKept   = 5_000
-	evictFrom = 16
+	atOnce    = 128   // answers that are being made
+	sessions  = 64    // of SMTP, of all looks together
+	maxKept   = 5_000 // destinations that are remembered
+	evictFrom = 16    // of so many the one has to go that was not asked for longest
 )
 
 // Why mail waits, besides the reasons of the rules and the problems of a look.
@@ -117,67 +117,78 @@ func (i *Insister) Insist(d policy.Destination) (demand *policy.Demand) {
 			i.counts.waiting(demand.Wait).Add(1)
 		}
 	}()
-	s := i.settings.Load()
-	domain, entry := s.Snapshot.SendingTo(d.Name)
-	if entry == "" {
-		i.counts.unlisted.Add(1)
-		return nil
-	}
-	p := s.Snapshot.Partner(entry)
-	if p.Mode == policy.ModeOff {
-		i.counts.off.Add(1)
-		return nil
-	}
-	now := i.clock()
-	t := i.destination(key{domain, d.Host, d.Port}, now)
-	if p.Mode == policy.ModeTesting {
-		i.counts.testing.Add(1)
-		if a := t.answer.Load(); a == nil || a.settings != s || !now.Before(a.ages) {
-			i.prepare(t, s, entry) // for the log
+	var late *time.Timer // runs from when there is something to wait for
+	for {
+		s := i.settings.Load()
+		domain, entry := s.Snapshot.SendingTo(d.Name)
+		if entry == "" {
+			i.counts.unlisted.Add(1)
+			return nil
 		}
-		return nil
+		p := s.Snapshot.Partner(entry)
+		if p.Mode == policy.ModeOff {
+			i.counts.off.Add(1)
+			return nil
+		}
+		now := i.clock()
+		t := i.destination(key{domain, d.Host, d.Port}, now)
+		a := t.answer.Load()
+		if a == nil || a.settings != s || !now.Before(a.ages) {
+			i.prepare(t) // before somebody has to wait for it
+		}
+		if p.Mode == policy.ModeTesting {
+			i.counts.testing.Add(1)
+			return nil
+		}
+		if a != nil && a.settings == s && now.Before(a.due) {
+			a.counted.Add(1)
+			return a.demand
+		}
+		if late == nil {
+			late = time.NewTimer(waitTime)
+			defer late.Stop()
+		}
+		if a := i.await(t, s, late.C); a != nil {
+			a.counted.Add(1)
+			return a.demand
+		}
+		// The settings are others now.
 	}
-	a := i.answer(t, s, entry, now)
-	a.counted.Add(1)
-	return a.demand
 }
 
-// answer returns what is remembered, or waits for it.
-func (i *Insister) answer(t *destination, s *Settings, entry string, now time.Time) *answer {
-	a := t.answer.Load()
-	if a != nil && a.settings == s && now.Before(a.due) {
-		if !now.Before(a.ages) {
-			i.prepare(t, s, entry) // before somebody has to wait for it
+// await waits for an answer by these settings, until it is late. It returns nil if the one
+// that was made is by others.
+func (i *Insister) await(t *destination, s *Settings, late <-chan time.Time) *answer {
+	select {
+	case <-i.prepare(t):
+		a := t.answer.Load()
+		if a != nil && a.settings == s {
+			return a
 		}
-		return a
-	}
-	late := time.NewTimer(waitTime)
-	defer late.Stop()
-	for i.ctx.Err() == nil {
-		select {
-		case <-i.prepare(t, s, entry):
-			// One that was under way already may have been made by other settings.
-			if a := t.answer.Load(); a != nil && a.settings == s {
-				return a
-			}
-			continue
-		case <-i.ctx.Done():
-		case <-late.C:
+		if i.ctx.Err() == nil {
+			return nil
 		}
-		break
-	}
-	if a := t.answer.Load(); a != nil && a.settings == s && a.demand.Wait == "" && i.clock().Before(a.until) {
-		return a
+	case <-i.ctx.Done():
+	case <-late:
+		if a := t.answer.Load(); a != nil && a.settings == s && a.demand.Wait == "" && i.clock().Before(a.until) {
+			return a
+		}
 	}
 	return i.refusal(wait(NotLookedAt, "come again: the servers of "+t.name+" are being looked at"))
 }
 
-// prepare has an answer made, if that is not under way, and returns what is closed when
-// there is one.
-func (i *Insister) prepare(t *destination, s *Settings, entry string) <-chan struct{} {
+// prepare has an answer made, and returns what is closed when there is one. If one is being
+// made already, what is known so far is judged again, by settings that may have changed.
+func (i *Insister) prepare(t *destination) <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.making != nil {
+		if a := t.answer.Load(); a == nil || a.settings != i.settings.Load() {
+			select {
+			case t.again <- struct{}{}:
+			default: // that is known already
+			}
+		}
 		return t.making
 	}
 	made := make(chan struct{})
@@ -201,7 +212,7 @@ func (i *Insister) prepare(t *destination, s *Settings, entry string) <-chan str
 		case <-i.ctx.Done():
 			return
 		}
-		i.make(t, s, entry)
+		i.make(t)
 	})
 	return made
 }
@@ -216,7 +227,7 @@ func (i *Insister) destination(k key, now time.Time) *destination {
 		defer i.mu.Unlock()
 		if t = i.destinations[k]; t == nil {
 			k.name = strings.Clone(k.name) // not the request that it is a part of
-			t = &destination{key: k}
+			t = &destination{key: k, again: make(chan struct{}, 1)}
 			i.makeRoom()
 			i.destinations[k] = t
 		}

@@ -18,49 +18,76 @@ type found struct {
 }
 
 // make makes an answer, remembers it, and says in the log if it is another one.
-func (i *Insister) make(t *destination, s *Settings, entry string) {
+func (i *Insister) make(t *destination) {
 	ctx, cancel := context.WithTimeout(i.ctx, lookTime)
 	defer cancel()
-	p := s.Snapshot.Partner(entry)
+	s, entry, p := i.terms(t)
+	if p == nil {
+		return
+	}
+	if p.Sending() != policy.SendVerifyPins {
+		i.survive(func() {
+			t.view.resolve(ctx, t.key, s.Outside, i.clock())
+			i.early(ctx, t)
+			i.look(ctx, t, s)
+		})
+		if s, entry, p = i.terms(t); p == nil {
+			return
+		}
+	}
 	f := i.find(ctx, t, s, entry, p)
 	if i.ctx.Err() != nil {
 		return // what it comes to is no fault of the partner
 	}
-	f.demand.MinTLS, f.demand.MinBits = p.MinTLS, p.MinBits
 	i.remember(t, s, p, f)
 	i.say(t, entry, p, f)
 }
 
-// find finds out what to insist on. A panic, of what strangers sent, makes mail wait.
-func (i *Insister) find(ctx context.Context, t *destination, s *Settings, entry string, p *policy.Partner) (f found) {
+// terms are the settings of now, and what holds by them for a destination: nobody's if
+// it is not listed any more.
+func (i *Insister) terms(t *destination) (s *Settings, entry string, p *policy.Partner) {
+	s = i.settings.Load()
+	if _, entry = s.Snapshot.SendingTo(t.name); entry != "" {
+		p = s.Snapshot.Partner(entry)
+	}
+	return s, entry, p
+}
+
+// survive ends a panic, of what strangers sent, and reports whether there was none.
+func (i *Insister) survive(do func()) (ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			i.log.Error("panic while looking at a partner", "panic", r, "stack", string(debug.Stack()))
-			f = found{demand: wait(string(policy.InternalError), "a fault of domain-secured itself, see its log")}
 		}
 	}()
-	verify := p.Sending()
-	if verify == policy.SendVerifyPins {
-		if len(p.Pins) == 0 {
-			return found{demand: wait(NoPins, "the domain has no pins of its own")}
+	do()
+	return true
+}
+
+// find makes of what was seen what to insist on.
+func (i *Insister) find(ctx context.Context, t *destination, s *Settings, entry string, p *policy.Partner) (f found) {
+	ok := i.survive(func() {
+		switch p.Sending() {
+		case policy.SendVerifyPins:
+			f = pins(p)
+		case policy.SendVerifyNames:
+			f = i.names(t, s, entry, p)
+		default:
+			f = i.vetted(ctx, t, entry)
 		}
-		return found{demand: &policy.Demand{Fingerprints: p.Pins}}
+	})
+	if !ok {
+		f = found{demand: wait(string(policy.InternalError), "a fault of domain-secured itself, see its log")}
 	}
-	seen := func() found { return i.vetted(ctx, t, entry) }
-	if verify == policy.SendVerifyNames {
-		rootsFile, err := "", error(nil)
-		if p.Roots != nil && p.Roots.PEM != nil {
-			if rootsFile, err = s.Bundles.write(p.Roots); err != nil {
-				return found{demand: wait(NoRootsFile, err.Error())}
-			}
-		}
-		seen = func() found { return i.names(t, entry, p, rootsFile) }
+	f.demand.MinTLS, f.demand.MinBits = p.MinTLS, p.MinBits
+	return f
+}
+
+func pins(p *policy.Partner) found {
+	if len(p.Pins) == 0 {
+		return found{demand: wait(NoPins, "the domain has no pins of its own")}
 	}
-	t.view.resolve(ctx, t.key, s.Outside, i.clock())
-	partly := func() { i.early(t, s, p, seen().demand) }
-	partly()
-	i.look(ctx, t, s, partly)
-	return seen()
+	return found{demand: &policy.Demand{Fingerprints: p.Pins}}
 }
 
 // remember keeps an answer: what makes mail wait for a moment, anything else until it
@@ -94,13 +121,15 @@ func earlier(a, b time.Time) time.Time {
 
 // early has what is known before all servers have been seen answered to those who would
 // else be told to come again. It does not take the place of anything that holds.
-func (i *Insister) early(t *destination, s *Settings, p *policy.Partner, d *policy.Demand) {
+func (i *Insister) early(ctx context.Context, t *destination) {
+	s, entry, p := i.terms(t)
 	now := i.clock()
-	if a := t.answer.Load(); d.Wait != "" || a != nil && a.settings == s && a.demand.Wait == "" && now.Before(a.due) {
+	if a := t.answer.Load(); p == nil || a != nil && a.settings == s && a.demand.Wait == "" && now.Before(a.due) {
 		return
 	}
-	d.MinTLS, d.MinBits = p.MinTLS, p.MinBits
-	t.answer.Store(&answer{settings: s, demand: d, counted: i.counts.of(p, d), until: now.Add(i.goodTime)})
+	if d := i.find(ctx, t, s, entry, p).demand; d.Wait == "" {
+		t.answer.Store(&answer{settings: s, demand: d, counted: i.counts.of(p, d), until: now.Add(i.goodTime)})
+	}
 }
 
 // partnerOutside is what the verb probe calls it.
@@ -108,7 +137,14 @@ const partnerOutside = "mx-outside-domain"
 
 // names insists on names: those of the rule, of hosts, and of certificates that the
 // servers showed and that are trusted.
-func (i *Insister) names(t *destination, entry string, p *policy.Partner, rootsFile string) found {
+func (i *Insister) names(t *destination, s *Settings, entry string, p *policy.Partner) found {
+	rootsFile := ""
+	if p.Roots != nil && p.Roots.PEM != nil {
+		var err error
+		if rootsFile, err = s.Bundles.write(p.Roots); err != nil {
+			return found{demand: wait(NoRootsFile, err.Error())}
+		}
+	}
 	presented := t.view.names(i.inspector, entry, p, i.clock())
 	f := found{demand: &policy.Demand{RootsFile: rootsFile, Names: p.SendNames(entry, t.view.hosts, presented)}}
 	if len(presented) > 0 {
@@ -141,10 +177,11 @@ func (i *Insister) vetted(ctx context.Context, t *destination, entry string) fou
 	return found{demand: wait(why, detail)}
 }
 
-// look looks at the servers, if that is due, and calls partly when one of several has
-// been seen: another may take long.
-func (i *Insister) look(ctx context.Context, t *destination, s *Settings, partly func()) {
-	if i.clock().Before(t.view.again) || len(t.view.hosts) == 0 || s.Outside == nil || s.Outside.Resolver == nil {
+// look looks at the servers, if that is due. When one of several has been seen, that is
+// made use of: another may take long.
+func (i *Insister) look(ctx context.Context, t *destination, s *Settings) {
+	hosts := t.view.hosts
+	if i.clock().Before(t.view.again) || len(hosts) == 0 || s.Outside == nil || s.Outside.Resolver == nil {
 		return
 	}
 	o := partner.Options{
@@ -156,25 +193,24 @@ func (i *Insister) look(ctx context.Context, t *destination, s *Settings, partly
 	if t.port != 0 {
 		o.Port = t.port
 	}
-	reports := make(chan *partner.Report, len(t.view.hosts))
-	for _, host := range t.view.hosts {
+	reports := make(chan *partner.Report, len(hosts))
+	for _, host := range hosts {
 		go func() {
 			var r *partner.Report
-			defer func() {
-				if fault := recover(); fault != nil {
-					i.log.Error("panic while looking at a partner", "panic", fault, "stack", string(debug.Stack()))
-				}
-				reports <- r
-			}()
-			r = i.prober.Probe(ctx, partner.Target{Hosts: []string{host}}, o)
+			i.survive(func() { r = i.prober.Probe(ctx, partner.Target{Hosts: []string{host}}, o) })
+			reports <- r
 		}()
 	}
-	for n := range t.view.hosts {
-		if r := <-reports; r != nil {
-			t.view.take(r)
+	for left := len(hosts); left > 0; {
+		select {
+		case r := <-reports:
+			if left--; r != nil {
+				t.view.take(r)
+			}
+		case <-t.again:
 		}
-		if n < len(t.view.hosts)-1 {
-			partly()
+		if left > 0 {
+			i.early(ctx, t)
 		}
 	}
 	t.view.again = i.clock().Add(i.goodTime / 2)
