@@ -43,12 +43,15 @@ func (i *Insister) make(t *destination) {
 	i.say(t, entry, p, f)
 }
 
-// terms are the settings of now, and what holds by them for a destination: nobody's if
-// it is not listed any more.
+// terms are the settings of now, and what holds by them for a destination: nothing if it
+// is not listed any more, or off.
 func (i *Insister) terms(t *destination) (s *Settings, entry string, p *policy.Partner) {
 	s = i.settings.Load()
 	if _, entry = s.Snapshot.SendingTo(t.name); entry != "" {
 		p = s.Snapshot.Partner(entry)
+	}
+	if p != nil && p.Mode == policy.ModeOff {
+		p = nil
 	}
 	return s, entry, p
 }
