@@ -280,7 +280,7 @@ func testReload(t *testing.T, s *site) {
 	s.hangUp(t)
 	s.outcome(t, id, "bob@notown.example", sent)
 	bundles := func() int {
-		entries, err := os.ReadDir(s.path("roots"))
+		entries, err := os.ReadDir(s.path("postfix/queue/roots"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -297,7 +297,7 @@ func testReload(t *testing.T, s *site) {
 	// One that has gone is written again, and one that nobody needs any more goes.
 	s.write(t, "domain-secured.toml", s.settings())
 	s.hangUp(t)
-	if err := errors.Join(os.RemoveAll(s.path("roots")), os.Mkdir(s.path("roots"), 0o755)); err != nil {
+	if err := errors.Join(os.RemoveAll(s.path("postfix/queue/roots")), os.Mkdir(s.path("postfix/queue/roots"), 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	s.hangUp(t)

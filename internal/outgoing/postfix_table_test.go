@@ -186,7 +186,7 @@ resolver = "127.0.0.53:53"
 allow_private = true
 [defaults]
 revocation = "off"
-`, s.path("roots"), s.path("postfix/queue"))
+`, s.path("postfix/queue/roots"), s.path("postfix/queue"))
 	for _, r := range s.table() {
 		if r.partner != "" {
 			text += fmt.Sprintf("[partner.%q]\n%s\n", r.domain, r.partner)
@@ -228,6 +228,9 @@ func testTable(t *testing.T, s *site) {
 		if r.logged != "" {
 			s.logged(t, 0, "domain="+r.domain+" ", r.logged)
 		}
+	}
+	if !s.isChrooted() {
+		t.Error("no smtp(8) is chrooted: nothing is known of files as it sees them")
 	}
 	// What is sent by insistence is over TLS, and presents our certificate.
 	if log := s.postfix.Log(); !strings.Contains(log, "Verified TLS connection established to mail1.good.example") ||

@@ -112,7 +112,7 @@ func setUp(t *testing.T) *site {
 	s.dir, err = os.MkdirTemp("", "outgoing-")
 	must()
 	t.Cleanup(func() { os.RemoveAll(s.dir) })
-	err = errors.Join(os.Chmod(s.dir, 0o755), os.Mkdir(s.path("roots"), 0o755))
+	err = errors.Join(os.Chmod(s.dir, 0o755), os.MkdirAll(s.path("postfix/queue/roots"), 0o755))
 	must()
 	s.binary, err = cases.Build(t.Context(), s.dir, "-race")
 	must()
@@ -177,7 +177,37 @@ func setUp(t *testing.T) *site {
 			t.Error(err)
 		}
 	})
+	s.chroot(t)
 	return s
+}
+
+// chroot has smtp(8) run as Debian has it: in the queue directory, where it sees no other
+// file.
+func (s *site) chroot(t *testing.T) {
+	t.Helper()
+	etc := s.path("postfix/queue/etc")
+	resolver, err := os.ReadFile("/etc/resolv.conf")
+	if err := errors.Join(err, os.MkdirAll(etc, 0o755), os.WriteFile(filepath.Join(etc, "resolv.conf"), resolver, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "postconf", "-c", s.postfix.ConfigDir(), "-F", "smtp/unix/chroot = y").CombinedOutput()
+	if err != nil {
+		t.Fatalf("postconf: %v: %s", err, out)
+	}
+	if err := s.postfix.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// isChrooted reports whether some smtp(8) sees only the queue directory.
+func (s *site) isChrooted() bool {
+	roots, _ := filepath.Glob("/proc/[0-9]*/root")
+	for _, root := range roots {
+		if seen, err := os.Readlink(root); err == nil && seen == s.path("postfix/queue") {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
