@@ -13,7 +13,7 @@ import (
 // testLearned: the partner has a new certificate, its servers present it, and nobody touches anything.
 func testLearned(t *testing.T, s *postfixSite) {
 	const host = "mail1.woodgrovebank.com"
-	certificate, err := s.World.Root.Leaf(pki.LeafOptions{CommonNames: []string{host}, DNSNames: []string{host}})
+	certificate, err := s.World.Issue(pki.LeafOptions{CommonNames: []string{host}, DNSNames: []string{host}})
 	if err != nil {
 		t.Fatal(err)
 	}
