@@ -45,8 +45,8 @@ func (i *inquiry) askResponders(chain []*x509.Certificate) Answer {
 // revoked: RFC 6960 section 4.2.2.2.1.
 func (i *inquiry) believe(a *answer, chain []*x509.Certificate) Answer {
 	if r := a.answer.Responder; r != nil && !a.answer.NoCheck {
-		if why := i.notRevoked(append([]*x509.Certificate{r}, chain[1:]...)); why != "" {
-			return Answer{Status: Unknown, Detail: "OCSP: " + why}
+		if its := i.ask(append([]*x509.Certificate{r}, chain[1:]...)); its.Status != Good {
+			return Answer{Status: Unknown, Detail: fmt.Sprintf("OCSP: its signer's certificate is %v (%s)", its.Status, its.Detail)}
 		}
 	}
 	detail := a.String()
@@ -63,6 +63,11 @@ func (i *inquiry) believe(a *answer, chain []*x509.Certificate) Answer {
 
 // fetchAnswer asks the responders of a certificate in turn.
 func (c *Checker) fetchAnswer(ctx context.Context, client *fetch.Client, k key, subject, issuer *x509.Certificate) error {
+	release, err := c.jobs.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	request, err := ocsp.Request(subject, issuer, 0)
 	if err != nil {
 		return err
