@@ -25,19 +25,17 @@ type hunt struct {
 // 6.3.3. What is at hand is asked first; if that does not decide, the rest is
 // fetched, and the delta CRLs that it names after it.
 func (i *inquiry) askLists(chain []*x509.Certificate) Answer {
-	h := &hunt{inquiry: i, chain: chain, signers: chain[1:2]}
-	var err error
-	if h.question, err = crl.NewQuestion(chain[0], chain[1]); err != nil {
-		return Answer{Status: Unknown, Detail: err.Error()}
+	ready := i.preparations.of(chain[0], chain[1])
+	if ready.err != nil {
+		return Answer{Status: Unknown, Detail: ready.err.Error()}
 	}
-	freshest, err := crl.FreshestPoints(chain[0])
-	if err != nil {
-		return Answer{Status: Unknown, Detail: err.Error()}
-	}
+	h := &hunt{inquiry: i, chain: chain, question: ready.question, signers: chain[1:2]}
 	points := h.question.Points()
 	h.named = len(points) > 0
-	h.take(points, false)
-	h.take(freshest, true)
+	places := slices.Clone(ready.places)
+	for n := range places {
+		h.places = append(h.places, &places[n])
+	}
 	h.takeFiles(chain[0], points)
 
 	h.look()
@@ -125,7 +123,7 @@ var (
 func (h *hunt) fetchPlace(p *place, wait bool) error {
 	var problems []error
 	for n, address := range p.addresses {
-		j := h.startList(p, address)
+		j := h.startList(p, n)
 		ctx, cancel := share(h.ctx, len(p.addresses)-n)
 		// A delta CRL that could not be had the last time keeps nobody waiting.
 		err := j.wait(ctx, wait && !(p.delta && j.again))
@@ -144,9 +142,9 @@ func (h *hunt) fetchPlace(p *place, wait bool) error {
 	return errors.Join(problems...)
 }
 
-func (h *hunt) startList(p *place, address string) *job {
+func (h *hunt) startList(p *place, n int) *job {
 	l := listing{
-		Checker: h.Checker, client: h.settings.Fetch, key: h.key(address), address: address, signers: h.signers,
+		Checker: h.Checker, client: h.settings.Fetch, key: p.keys[n], address: p.addresses[n], signers: h.signers,
 		useless: func(info *crl.Info) error { return useless(info, h.question, p.delta) },
 	}
 	return h.jobs.start(l.key, func(ctx context.Context) error {

@@ -51,6 +51,8 @@ type Checker struct {
 	answers *answers
 	files   files
 	jobs    *jobs
+
+	preparations preparations
 	// waiting bounds the questions that wait for the network: a server that is dead
 	// must not occupy an MTA.
 	waiting chan struct{}

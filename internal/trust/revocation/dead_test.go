@@ -149,6 +149,7 @@ func TestNewerBySigner(t *testing.T) {
 	list.Key = signer.Key
 	w.serveList("/two.crl", list)
 	w.want(w.question(leaf, signer.Certificate.Leaf), Revoked, "CRL 9")
+	w.checker.jobs.wait() // for the other one
 	older := w.list(w.ca, number(8))
 	older.ThisUpdate = older.ThisUpdate.Add(-time.Hour)
 	w.serveList("/one.crl", older)

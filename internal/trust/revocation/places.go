@@ -20,6 +20,7 @@ const (
 // all lead to the same list, or one file of the operator's.
 type place struct {
 	addresses []string
+	keys      []key // of the addresses
 	file      bool
 	delta     bool
 
@@ -31,23 +32,24 @@ type place struct {
 
 // take adds places, those over HTTP first: they are the ones that can be asked
 // whether anything has changed.
-func (h *hunt) take(points []crl.Point, delta bool) {
+func take(places []*place, points []crl.Point, delta bool, issuer *x509.Certificate) []*place {
 	for _, point := range points {
 		p := &place{delta: delta}
 		for _, uri := range point.URIs() {
-			if len(p.addresses) < maxAddresses && !h.has(uri) {
+			known := func(p *place) bool { return slices.Contains(p.addresses, uri) }
+			if len(p.addresses) < maxAddresses && !known(p) && !slices.ContainsFunc(places, known) {
 				p.addresses = append(p.addresses, uri)
 			}
 		}
-		if len(p.addresses) > 0 && len(h.places) < maxPlaces {
+		if len(p.addresses) > 0 && len(places) < maxPlaces {
 			slices.SortStableFunc(p.addresses, func(a, b string) int { return rank(a) - rank(b) })
-			h.places = append(h.places, p)
+			for _, address := range p.addresses {
+				p.keys = append(p.keys, keyOf(address, issuer))
+			}
+			places = append(places, p)
 		}
 	}
-}
-
-func (h *hunt) has(address string) bool {
-	return slices.ContainsFunc(h.places, func(p *place) bool { return slices.Contains(p.addresses, address) })
+	return places
 }
 
 func rank(uri string) int {
@@ -63,7 +65,9 @@ func (h *hunt) takeFiles(c *x509.Certificate, points []crl.Point) {
 	for _, f := range h.files.all(h.settings.Files, h.Log) {
 		// Nobody knows of whom one is that could never be read.
 		if f.issuer == nil || f.speaksOf(c, points) {
-			h.places = append(h.places, &place{addresses: []string{f.address()}, file: true, tried: f.err != nil, err: f.err})
+			h.places = append(h.places, &place{
+				addresses: []string{f.address()}, keys: []key{keyOf(f.address(), h.chain[1])}, file: true, tried: f.err != nil, err: f.err,
+			})
 		}
 	}
 }
@@ -71,11 +75,12 @@ func (h *hunt) takeFiles(c *x509.Certificate, points []crl.Point) {
 // look takes what is at hand, and the places of delta CRLs that complete lists
 // name.
 func (h *hunt) look() {
+	now := h.Clock()
 	for n := 0; n < len(h.places); n++ { // it grows
 		p := h.places[n]
 		p.index = nil
-		for _, address := range p.addresses {
-			index := h.lists.get(h.key(address), h.Clock())
+		for _, k := range p.keys {
+			index := h.lists.get(k, now)
 			if index == nil {
 				continue
 			}
@@ -86,13 +91,11 @@ func (h *hunt) look() {
 				p.index = index
 			}
 		}
-		if p.index != nil && !p.delta {
-			h.take(p.index.Info().FreshestPoints(), true)
+		if p.index != nil && !p.delta && p.index.Info().FreshestCRL != nil {
+			h.places = take(h.places, p.index.Info().FreshestPoints(), true, h.chain[1])
 		}
 	}
 }
-
-func (h *hunt) key(address string) key { return keyOf(address, h.chain[1]) }
 
 // better reports whether one list is to be asked rather than another one of the
 // same place.
@@ -166,8 +169,8 @@ func (h *hunt) indexes() []crl.List {
 // discard forgets damaged indexes; which of them it is does not matter.
 func (h *hunt) discard() {
 	for _, p := range h.places {
-		for _, address := range p.addresses {
-			h.lists.drop(h.key(address))
+		for _, k := range p.keys {
+			h.lists.drop(k)
 		}
 		p.index = nil
 	}
