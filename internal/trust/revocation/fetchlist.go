@@ -99,10 +99,12 @@ func (l *listing) build(r io.Reader, current *crl.Index, from crl.Source) error 
 		Source:  from,
 		Signers: func(_, _ []byte) []*x509.Certificate { return l.signers },
 		Accept: func(info *crl.Info) error {
-			if info.ThisUpdate.After(from.Fetched.Add(crl.Skew)) {
+			switch {
+			case len(info.UnknownCritical) > 0:
+				return fmt.Errorf("%v has a critical extension that is not known: %s", info, info.UnknownCritical[0])
+			case info.ThisUpdate.After(from.Fetched.Add(crl.Skew)):
 				return fmt.Errorf("%v is of the future", info)
-			}
-			if current == nil {
+			case current == nil:
 				return nil
 			}
 			return l.follows(info, current.Info())
@@ -152,6 +154,10 @@ func (l *listing) follows(next, current *crl.Info) error {
 	}
 	if elsewhere {
 		return fmt.Errorf("%v is for something else than %v, which is kept", next, current)
+	}
+	now := next.Source.Fetched
+	if now.After(next.NextUpdate) && !now.After(current.NextUpdate) {
+		return fmt.Errorf("the next update of %v was due %s, and %v is kept", next, next.NextUpdate.UTC().Format(time.RFC3339), current)
 	}
 	older := next.ThisUpdate.Before(current.ThisUpdate)
 	if next.Number != nil && current.Number != nil && next.Number.Cmp(current.Number) != 0 {
