@@ -3,6 +3,7 @@ package revocation
 import (
 	"context"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"log/slog"
 	"math/big"
 	"net/http"
@@ -164,4 +165,17 @@ func eventually(t testing.TB, what string, holds func() bool) {
 		}
 	}
 	t.Fatal("it did not happen: " + what)
+}
+
+// refresh has what is due fetched, and waits for it.
+func (w *world) refresh() {
+	w.checker.refresh(w.now())
+	w.checker.jobs.wait()
+}
+
+func pkixOf(all ...crlmaker.Extension) (extensions []pkix.Extension) {
+	for _, x := range all {
+		extensions = append(extensions, x.PKIX())
+	}
+	return extensions
 }
