@@ -21,6 +21,10 @@ type Options struct {
 	Shared string
 	Clock  func() time.Time
 	Log    *slog.Logger
+	// Paths returns the valid paths of who signs lists for others to a root, over the
+	// certificates that are given besides. If it is nil, lists are believed only by
+	// the key of who issued the certificate.
+	Paths func(signer, root *x509.Certificate, others []*x509.Certificate, at time.Time) [][]*x509.Certificate
 }
 
 // Settings are what a [Checker] goes by until it is told otherwise.

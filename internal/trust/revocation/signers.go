@@ -76,16 +76,9 @@ func (i *inquiry) paths(c *x509.Certificate, chain []*x509.Certificate) [][]*x50
 	if c.Equal(root) {
 		return [][]*x509.Certificate{{c}}
 	}
-	roots, others := x509.NewCertPool(), x509.NewCertPool()
-	roots.AddCert(root)
-	for _, other := range append(chain[1:len(chain)-1:len(chain)-1], i.others...) {
-		others.AddCert(other)
-	}
-	paths, err := c.Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: others, CurrentTime: i.at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	})
-	if err != nil {
+	if i.Paths == nil {
 		return nil
 	}
+	paths := i.Paths(c, root, append(chain[1:len(chain)-1:len(chain)-1], i.others...), i.at)
 	return paths[:min(len(paths), maxPaths)]
 }

@@ -18,6 +18,7 @@ import (
 
 	"domain-secured/internal/testkit/crlmaker"
 	"domain-secured/internal/testkit/pki"
+	"domain-secured/internal/trust"
 	"domain-secured/internal/trust/fetch"
 )
 
@@ -62,7 +63,7 @@ func (w *world) settings() Settings {
 }
 
 func (w *world) newChecker(s Settings) *Checker {
-	c := New(Options{Dir: w.dir, Clock: w.now, Log: slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}, s)
+	c := New(Options{Dir: w.dir, Paths: trust.SignerPaths, Clock: w.now, Log: slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}, s)
 	w.t.Cleanup(c.Close)
 	return c
 }
