@@ -32,6 +32,7 @@ type reloader struct {
 
 	outside  *outside
 	checker  *revocation.Checker
+	own      *own
 	insister *outgoing.Insister
 	tlsmap   *tlsmap.Server
 
@@ -147,6 +148,7 @@ func (r *reloader) reload() {
 	}
 	r.use(next)
 	r.checker.Use(settings)
+	r.own.use(next)
 	r.tlsmap.Use(postfixVersion(next))
 	r.watch, r.wrongLists = next.Watch(), ""
 	for _, warning := range next.Warnings {

@@ -82,6 +82,8 @@ func serve(ctx context.Context, file string, log *slog.Logger) error {
 	}
 	defer r.checker.Close()
 	g.CheckRevocation(r.checker)
+	r.own = newOwn(cfg, g, log)
+	defer r.own.close()
 	r.insister = outgoing.New(g, sendingSettings(cfg, r.outside.view), time.Now, log)
 	defer r.insister.Close()
 	r.tlsmap = tlsmap.NewServer(r.insister, postfixVersion(cfg), log)
