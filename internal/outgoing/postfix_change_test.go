@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -330,4 +331,38 @@ func testDown(t *testing.T, s *site) {
 	for i, recipient := range recipients {
 		s.outcome(t, ids[i], recipient, sent)
 	}
+}
+
+// testCheck: what check says of a Postfix that compares other fingerprints is so.
+func testCheck(t *testing.T, s *site) {
+	digest := func(name string) {
+		t.Helper()
+		if err := s.postfix.SetParameter("smtp_tls_fingerprint_digest", name); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.postfix.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func() string {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), s.binary, "check", "--config", s.config, "--postfix="+s.postfix.ConfigDir()).Output()
+		if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	if out := check(); strings.Contains(out, "smtp_tls_") {
+		t.Errorf("%s", out)
+	}
+	digest("md5")
+	if out := check(); !strings.Contains(out, "smtp_tls_fingerprint_digest = sha256") {
+		t.Errorf("%s", out)
+	}
+	id := s.send(t, "alice@contoso.com", "bob@vetted.example")
+	if line := s.outcome(t, id, "bob@vetted.example", nil); !deferred(line) {
+		t.Error(line)
+	}
+	digest("sha256")
+	s.outcome(t, id, "bob@vetted.example", sent)
 }

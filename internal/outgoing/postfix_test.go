@@ -46,6 +46,7 @@ func TestPostfix(t *testing.T) {
 			{"first look is slow", testSlowLook},
 			{"a thousand at once", testThousand},
 			{"reload", testReload},
+			{"check", testCheck},
 			{"daemon down", testDown},
 		} {
 			daemonMark, postfixMark := len(s.daemonLog()), len(s.postfix.Log())
