@@ -94,6 +94,7 @@ func check(c *call, postfix optional, asJSON bool) error {
 		return err
 	}
 	result.Warnings = append(result.Warnings, problems...)
+	result.Warnings = append(result.Warnings, outsideWarnings(c.ctx, cfg)...)
 	code := exitOK
 	if postfix.set {
 		if result.Postfix, err = checkPostfix(c.ctx, cfg, postfix.value); err != nil {
