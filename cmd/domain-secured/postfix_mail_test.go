@@ -7,14 +7,12 @@ import (
 	"io"
 	"net"
 	"net/textproto"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"domain-secured/internal/testkit/cases"
-	"domain-secured/internal/testkit/mta"
 	"domain-secured/internal/testkit/smtpclient"
 )
 
@@ -25,31 +23,6 @@ const (
 	litwareSender  = "dave@litwareinc.com"
 	fabrikamSender = "erin@fabrikam.com"
 )
-
-// plain is how somebody connects who does not use TLS, presenting one who does and has a certificate.
-func (s *postfixSite) plain() smtpclient.Options {
-	return smtpclient.Options{Addr: s.postfix.Addr(), Hello: "mail1.example.net"}
-}
-
-func (s *postfixSite) presenting(kind cases.Kind) smtpclient.Options {
-	o := s.plain()
-	o.TLS = true
-	if kind != "" {
-		certificate := s.World.Certificates[kind].TLSCertificate()
-		o.Certificate = &certificate
-	}
-	return o
-}
-
-func (s *postfixSite) dial(t *testing.T, o smtpclient.Options) *smtpclient.Session {
-	t.Helper()
-	session, err := smtpclient.Dial(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { session.Close() })
-	return session
-}
 
 // letterFrom is a message, and the Message-ID that no other one has.
 func letterFrom(sender string) (m smtpclient.Mail, id string) {
@@ -93,19 +66,6 @@ func expect(t *testing.T, session *smtpclient.Session, m smtpclient.Mail, want s
 	if got := outcome(reply); got != want {
 		t.Errorf("from %q: %s, want %s", m.Sender, got, want)
 	}
-}
-
-// arrived waits until nothing is on its way, and returns what came of the messages with the given ids.
-func (s *postfixSite) arrived(t *testing.T, ids ...string) []mta.Message {
-	t.Helper()
-	if err := s.postfix.Idle(waiting(t)); err != nil {
-		t.Fatal(err)
-	}
-	all, err := s.postfix.Messages()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slices.DeleteFunc(all, func(m mta.Message) bool { return !slices.Contains(ids, m.Header.Get("Message-ID")) })
 }
 
 // attribute is the value of a key in a line of the daemon's log.

@@ -22,7 +22,6 @@ type SetupOptions struct {
 	Server Server // Postfix when empty
 
 	Services []mta.Service // of Postfix, beside the one that mail is sent to
-	Rulesets []string      // of Sendmail, see mta.SendmailOptions
 }
 
 // A Server is a kind of mail server.
@@ -131,12 +130,12 @@ func (s *Site) startMTA(ctx context.Context, common mta.Common, o SetupOptions) 
 			Policy: s.endpoint("policy"), PolicyTimeout: 10 * time.Second, PolicyDefault: policyDefault,
 		}))
 	case Sendmail:
-		lines, err := s.sendmailLines(ctx)
+		lines, err := s.SendmailLines(ctx)
 		if err != nil {
 			return nil, err
 		}
 		return started(mta.StartSendmail(ctx, mta.SendmailOptions{
-			Common: common, Dir: filepath.Join(s.Dir, "sendmail"), Config: lines, Rulesets: o.Rulesets,
+			Common: common, Dir: filepath.Join(s.Dir, "sendmail"), Config: lines,
 		}))
 	}
 	return started(mta.StartPostfix(ctx, mta.PostfixOptions{
@@ -159,8 +158,8 @@ func started[S mta.MTA](server S, err error) (mta.MTA, error) {
 // Where the lines for Sendmail have the milter's socket.
 const contribSocket = "/run/domain-secured/milter.sock"
 
-// sendmailLines returns the lines that an operator adds to sendmail.mc, as they are in contrib, but for the socket.
-func (s *Site) sendmailLines(ctx context.Context) ([]string, error) {
+// SendmailLines returns the lines that an operator adds to sendmail.mc, as they are in contrib, but for the socket.
+func (s *Site) SendmailLines(ctx context.Context) ([]string, error) {
 	text, err := contrib(ctx, "sendmail", "domain-secured.mc")
 	if err == nil && !strings.Contains(text, contribSocket) {
 		err = errors.New("contrib/sendmail/domain-secured.mc does not name " + contribSocket)
