@@ -90,7 +90,10 @@ func attribute(t *testing.T, line, key string) string {
 }
 
 // A rawSession is one in which the test says every line.
-type rawSession struct{ *textproto.Conn }
+type rawSession struct {
+	*textproto.Conn
+	net net.Conn
+}
 
 // dialRaw connects, says EHLO and, with o.TLS, changes to TLS.
 func dialRaw(t *testing.T, o smtpclient.Options) rawSession {
@@ -101,7 +104,7 @@ func dialRaw(t *testing.T, o smtpclient.Options) rawSession {
 	}
 	t.Cleanup(func() { conn.Close() })
 	conn.SetDeadline(time.Now().Add(20 * time.Second))
-	r := rawSession{textproto.NewConn(conn)}
+	r := rawSession{textproto.NewConn(conn), conn}
 	r.expect(t, 220)
 	r.say(t, "EHLO "+o.Hello)
 	r.expect(t, 250)
@@ -110,14 +113,36 @@ func dialRaw(t *testing.T, o smtpclient.Options) rawSession {
 	}
 	r.say(t, "STARTTLS")
 	r.expect(t, 220)
+	r, _ = r.overTLS(o, nil)
+	r.say(t, "EHLO "+o.Hello)
+	r.expect(t, 250)
+	return r
+}
+
+// overTLS returns the session behind STARTTLS. change may change how the handshake is done.
+func (r rawSession) overTLS(o smtpclient.Options, change func(*tls.Config)) (rawSession, *tls.Conn) {
 	config := &tls.Config{InsecureSkipVerify: true} // as in smtpclient
 	if o.Certificate != nil {
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return o.Certificate, nil }
 	}
-	r = rawSession{textproto.NewConn(tls.Client(conn, config))}
-	r.say(t, "EHLO "+o.Hello)
-	r.expect(t, 250)
-	return r
+	if change != nil {
+		change(config)
+	}
+	conn := tls.Client(r.net, config)
+	return rawSession{textproto.NewConn(conn), conn}, conn
+}
+
+// deliver has a whole message accepted, command by command.
+func (r rawSession) deliver(t *testing.T, m smtpclient.Mail) {
+	t.Helper()
+	content := strings.TrimSuffix(strings.ReplaceAll(string(m.Data), "\n", "\r\n"), "\r\n") + "\r\n."
+	for _, step := range []struct {
+		say  string
+		code int
+	}{{"MAIL FROM:<" + m.Sender + ">", 250}, {"RCPT TO:<" + m.Recipients[0] + ">", 250}, {"DATA", 354}, {content, 250}} {
+		r.say(t, step.say)
+		r.expect(t, step.code)
+	}
 }
 
 // say sends lines in one go.

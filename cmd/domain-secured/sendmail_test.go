@@ -28,6 +28,14 @@ func TestSendmail(t *testing.T) {
 		{"connectors", testConnectors},
 		{"sender forms", testSendersOfSendmail},
 		{"own domain", testOwnDomain},
+		{"open transaction", testOpenTransaction},
+		{"junk", testJunk},
+		{"before and after TLS", testBeforeAndAfterTLS},
+		{"resumed", testResumed},
+		{"fingerprints", testFingerprints},
+		{"not asked for", testNotAskedFor},
+		{"Sendmail's own word", testMTAEvidence},
+		{"milter gone", testMilterGone},
 	} {
 		s.flushLog(t)
 		daemonMark, sendmailMark := len(s.daemonLog()), len(s.MTA.Log())
