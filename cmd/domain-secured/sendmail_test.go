@@ -35,6 +35,7 @@ func TestSendmail(t *testing.T) {
 		{"fingerprints", testFingerprints},
 		{"not asked for", testNotAskedFor},
 		{"Sendmail's own word", testMTAEvidence},
+		{"check", testCheckSendmail},
 		{"milter gone", testMilterGone},
 	} {
 		s.flushLog(t)

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -245,9 +246,10 @@ func (s *Sendmail) end() error {
 	return ended(5 * time.Second)
 }
 
-var sendmailGreeting = regexp.MustCompile(`^220 \S+ ESMTP Sendmail ([^/; ]+)`)
+var sendmailGreeting = regexp.MustCompile(`^(?:220 \S+ ESMTP Sendmail ([^/; ]+)|[45]\d\d )`)
 
-// sendmailGreets returns who greets at addr, if that is a Sendmail.
+// sendmailGreets returns who greets at addr, without a version if it is not at home to anybody, as for want of a
+// milter with F=R.
 func sendmailGreets(addr string) (name string, ok bool) {
 	conn, err := net.DialTimeout("tcp", addr, time.Second)
 	if err != nil {
@@ -261,5 +263,5 @@ func sendmailGreets(addr string) (name string, ok bool) {
 	if version == nil {
 		return "", false
 	}
-	return "Sendmail " + string(version[1]), true
+	return strings.TrimSpace("Sendmail " + string(version[1])), true
 }
