@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"domain-secured/internal/testkit/cases"
+	"domain-secured/internal/testkit/smtpclient"
 )
 
 // testOpenTransaction: after a refusal at DATA, Sendmail keeps the transaction open, and asks about the next try
@@ -122,5 +123,31 @@ func testResumed(t *testing.T, s *mailSite) {
 				}
 			}
 		})
+	}
+}
+
+// testSmuggling: a line end that is none of SMTP's (RFC 5321 section 2.3.8) does not begin a second message, which
+// would have the certificate of the first one.
+func testSmuggling(t *testing.T, s *mailSite) {
+	for _, end := range []string{"\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r\n.\r", "\r.\r\n", "\n.\r"} {
+		r := dialRaw(t, s.presenting(cases.Good))
+		m, id := written(bankSender, bankSender)
+		inner, smuggled := written("eve@woodgrovebank.com", "eve@woodgrovebank.com")
+		crlf := func(m smtpclient.Mail) string {
+			return strings.TrimSuffix(strings.ReplaceAll(string(m.Data), "\n", "\r\n"), "\r\n")
+		}
+		r.say(t, "MAIL FROM:<"+bankSender+">")
+		r.expect(t, 250)
+		r.say(t, "RCPT TO:<bob@contoso.com>")
+		r.expect(t, 250)
+		r.say(t, "DATA")
+		r.expect(t, 354)
+		r.say(t, crlf(m)+end+"MAIL FROM:<eve@woodgrovebank.com>\r\nRCPT TO:<bob@contoso.com>\r\nDATA\r\n"+crlf(inner), ".", "QUIT")
+		if text := r.expect(t, 421); !strings.Contains(text, "not allowed") {
+			t.Errorf("%q: %s", end, text)
+		}
+		if all := s.arrived(t, id, smuggled); len(all) > 0 {
+			t.Errorf("%q: %d messages arrived", end, len(all))
+		}
 	}
 }

@@ -32,6 +32,7 @@ func TestSendmail(t *testing.T) {
 		{"junk", testJunk},
 		{"before and after TLS", testBeforeAndAfterTLS},
 		{"resumed", testResumed},
+		{"smuggling", testSmuggling},
 		{"fingerprints", testFingerprints},
 		{"not asked for", testNotAskedFor},
 		{"Sendmail's own word", testMTAEvidence},
