@@ -26,11 +26,13 @@ race: ## all tests with the race detector
 fuzz: ## every fuzz target for FUZZTIME (2m)
 	FUZZTIME=$(or $(FUZZTIME),2m) sh .ci/fuzz
 
-bench: ## ratios: the milter beside libmilter in C, the policy door beside a raw echo, the million list beside sort -u
+bench: ## ratios: the milter beside libmilter in C, the policy door beside a raw echo, the million list beside sort -u, a CRL of 100 MB beside crypto/x509
 	@sh internal/testkit/setup.sh test
 	$(GO) test -run '^$$' -bench 'Milter' -benchtime 5x -timeout 30m ./internal/testkit/milterload
 	$(GO) test -run '^$$' -bench 'Door' -benchtime 10x ./internal/gate
 	$(GO) test -run '^$$' -bench 'Million' -benchtime 5x ./internal/config
+	$(GO) test -run '^$$' -bench 'Question' -benchtime 5x ./internal/trust/crl
+	$(GO) test -run '^$$' -bench 'Ask' -benchtime 5x ./internal/trust/revocation
 
 lint: ## gofmt, vet, staticcheck, and who may import whom
 	@test -z "$$(gofmt -l cmd internal milter policy)" || { gofmt -d cmd internal milter policy; exit 1; }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +24,9 @@ var checkCommand = &command{
 	name:  "check",
 	short: "check the configuration, and Postfix's or Sendmail's",
 	long: `
-It loads exactly what serve would, and says everything that is wrong with it.
+It loads exactly what serve would, and says everything that is wrong with it. Our
+own certificates, if own.certificates names some, are judged as partners will:
+their CRLs are fetched for that.
 
 With --postfix it also reads the live settings of Postfix (of /etc/postfix, or of
 another directory with --postfix=DIR) with postconf(1), and says what would let
@@ -64,6 +67,7 @@ type checked struct {
 	Receive  int               `json:"receive"`
 	Send     int               `json:"send"`
 	Stored   int               `json:"certificates"`
+	Fetch    string            `json:"fetch"` // the way to CRLs and OCSP responders
 	Warnings []string          `json:"warnings"`
 	Postfix  []finding.Finding `json:"postfix,omitempty"`
 	Sendmail []finding.Finding `json:"sendmail,omitempty"`
@@ -93,6 +97,12 @@ func check(c *call, postfix, sendmail optional, asJSON bool) error {
 		}
 	}
 	result.Stored = len(store.All())
+	result.Fetch = route(cfg)
+	problems, err := checkOwn(c.ctx, cfg, store)
+	if err != nil {
+		return err
+	}
+	result.Warnings = append(result.Warnings, problems...)
 	code := exitOK
 	if postfix.set {
 		if result.Postfix, err = checkPostfix(c.ctx, cfg, postfix.value); err != nil {
@@ -115,6 +125,24 @@ func check(c *call, postfix, sendmail optional, asJSON bool) error {
 		result.print(c, postfix, sendmail)
 	}
 	return cmp.Or(err, silently(code))
+}
+
+// ownTime bounds the looking at our own certificates, which may take the network.
+const ownTime = 20 * time.Second
+
+// checkOwn judges our own certificates, and has the settings of revocation checked.
+func checkOwn(ctx context.Context, cfg *config.Config, store *trust.Store) ([]string, error) {
+	settings, err := revocationSettings(cfg)
+	if err != nil {
+		return nil, err
+	}
+	checker, end := newReader(settings, revocationDir(cfg))
+	defer end()
+	g := gate.New(cfg.Snapshot, store, time.Now, slog.New(slog.DiscardHandler))
+	g.CheckRevocation(checker)
+	ctx, cancel := context.WithTimeout(ctx, ownTime)
+	defer cancel()
+	return g.CheckOwn(ctx, cfg.OwnCertificates, time.Now()), nil
 }
 
 func checkPostfix(ctx context.Context, cfg *config.Config, dir string) ([]finding.Finding, error) {
@@ -155,6 +183,7 @@ func (r *checked) print(c *call, postfix, sendmail optional) {
 	for _, found := range slices.Concat(r.Postfix, r.Sendmail) {
 		fmt.Fprintln(c.out, found)
 	}
+	fmt.Fprintf(c.out, "CRLs and OCSP answers are fetched %s\n", r.Fetch)
 	fmt.Fprintf(c.out, "%s: ok, %d domains to receive from, %d to send to, %d certificates stored\n", r.Config, r.Receive, r.Send, r.Stored)
 	if postfix.set && len(r.Postfix) == 0 {
 		fmt.Fprintln(c.out, "postfix: ok")

@@ -5,16 +5,20 @@ import (
 	"strings"
 	"testing"
 
-	"domain-secured/internal/testkit/cases"
 	"domain-secured/internal/testkit/dnsserver"
 	"domain-secured/internal/testkit/mta"
+	"domain-secured/internal/testkit/pki"
 )
 
 // testLearned: the partner has a new certificate, its servers present it, and nobody touches anything.
 func testLearned(t *testing.T, s *postfixSite) {
-	certificate := s.World.Certificates[cases.NeverImported]
+	const host = "mail1.woodgrovebank.com"
+	certificate, err := s.World.Issue(pki.LeafOptions{CommonNames: []string{host}, DNSNames: []string{host}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	theirs, err := mta.StartFake(t.Context(), mta.FakeOptions{
-		Common: mta.Common{Hostname: "mail1.woodgrovebank.com", Domains: []string{"woodgrovebank.com"}, Certificate: certificate},
+		Common: mta.Common{Hostname: host, Domains: []string{"woodgrovebank.com"}, Certificate: certificate},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -37,19 +41,26 @@ func testLearned(t *testing.T, s *postfixSite) {
 		}
 		s.logged(t, mark, "configuration read")
 	}
+	presenting, own := s.presenting(""), certificate.TLSCertificate()
+	presenting.Certificate = &own
+	session := s.dial(t, presenting)
+	m, _ := written(bankSender, bankSender)
+	expect(t, session, m, "certificate-unknown")
+
+	// Where to look is known only now.
 	was := rewrite(t, s.Config, func(text string) string {
 		return strings.Replace(text, "resolver = \"127.0.0.1:1\" # nobody answers\n\n[probe]\nport = 1 ", "resolver = \""+names.Addr()+"\"\n\n[probe]\nport = "+port+" ", 1)
 	})
+	mark := s.Daemon.Mark()
 	hangUp()
 	defer hangUp()
 	defer rewrite(t, s.Config, constantly(was))
-
-	mark := s.Daemon.Mark()
-	session := s.dial(t, s.presenting(cases.NeverImported))
-	m, _ := written(bankSender, bankSender)
-	expect(t, session, m, "certificate-unknown")
-	line := s.logged(t, mark, "learned a partner's certificate")
-	if attribute(t, line, "wanted") != "true" || attribute(t, line, "domain") != "woodgrovebank.com" {
+	// The look is due, or this attempt asks for it, or it has been.
+	m, _ = written(bankSender, bankSender)
+	if _, err := session.Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if line := s.logged(t, mark, "learned a partner's certificate"); attribute(t, line, "trusted") != "true" || attribute(t, line, "domain") != "woodgrovebank.com" {
 		t.Errorf("learned: %s", line)
 	}
 	m, id := written(bankSender, bankSender)

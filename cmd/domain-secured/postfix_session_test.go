@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -43,7 +44,10 @@ func testReply(t *testing.T, s *postfixSite) {
 			}
 			continue
 		}
-		codes := "450 " + c.Enhanced + " "
+		codes, action := fmt.Sprintf("%d %s ", c.Code, c.Enhanced), "tempfail"
+		if c.Code >= 500 {
+			action = "reject"
+		}
 		heard := strings.Replace(result.Reply.String(), "<DATA>: Data command rejected: ", "", 1)
 		if heard != reply || !strings.HasPrefix(reply, codes+cases.Demand(c.Sender)+c.Reason+", ") || !strings.HasSuffix(reply, "; postmaster@contoso.com") {
 			t.Errorf("%s: the client hears\n%s\nthe log says\n%s", c.Name, result.Reply, reply)
@@ -53,7 +57,7 @@ func testReply(t *testing.T, s *postfixSite) {
 		}
 		for key, want := range map[string]string{
 			"domain": strings.TrimSuffix(cases.Demand(c.Sender), " requires mutual TLS here: "), "listed": "true", "result": "fail",
-			"reason": c.Reason, "action": "tempfail", "mode": "enforce", "sender": c.Sender,
+			"reason": c.Reason, "action": action, "mode": "enforce", "sender": c.Sender,
 		} {
 			if got := attribute(t, line, key); got != want {
 				t.Errorf("%s: %s=%q in the log, want %q", c.Name, key, got, want)

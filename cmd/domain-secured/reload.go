@@ -30,6 +30,7 @@ type reloader struct {
 
 	outside *outside
 	checker *revocation.Checker
+	own     *own
 
 	reread bool // the configuration is to be read again
 	// What the log was last told is wrong, "" for nothing: it is said once.
@@ -138,6 +139,7 @@ func (r *reloader) reload() {
 		next.AllowPrivate != r.config.AllowPrivate || next.Hostname != r.config.Hostname
 	r.use(next)
 	r.checker.Use(settings)
+	r.own.use(next)
 	if again {
 		r.outside.use(next)
 	}

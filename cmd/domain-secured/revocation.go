@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"domain-secured/internal/config"
+	"domain-secured/internal/trust"
 	"domain-secured/internal/trust/fetch"
 	"domain-secured/internal/trust/revocation"
 )
@@ -44,7 +45,7 @@ func newChecker(cfg *config.Config, log *slog.Logger) (*revocation.Checker, erro
 	if err != nil {
 		return nil, err
 	}
-	c := revocation.New(revocation.Options{Dir: revocationDir(cfg), Clock: time.Now, Log: log}, s)
+	c := revocation.New(revocation.Options{Dir: revocationDir(cfg), Clock: time.Now, Paths: trust.SignerPaths, Log: log}, s)
 	c.Start()
 	return c, nil
 }
@@ -54,7 +55,7 @@ func newChecker(cfg *config.Config, log *slog.Logger) (*revocation.Checker, erro
 func newReader(s revocation.Settings, shared string) (checker *revocation.Checker, end func()) {
 	// It is made when there is something to put into it.
 	dir := filepath.Join(os.TempDir(), "domain-secured-"+rand.Text())
-	c := revocation.New(revocation.Options{Dir: dir, Shared: shared, Clock: time.Now, Log: slog.New(slog.DiscardHandler)}, s)
+	c := revocation.New(revocation.Options{Dir: dir, Shared: shared, Clock: time.Now, Paths: trust.SignerPaths, Log: slog.New(slog.DiscardHandler)}, s)
 	return c, func() {
 		c.Close()
 		os.RemoveAll(dir)

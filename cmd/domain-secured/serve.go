@@ -80,6 +80,8 @@ func serve(ctx context.Context, file string, log *slog.Logger) error {
 	}
 	defer r.checker.Close()
 	g.CheckRevocation(r.checker)
+	r.own = newOwn(cfg, g, log)
+	defer r.own.close()
 	d := doors{
 		{name: "milter", config: cfg.Milter, server: milter.NewServer(g, log), grace: messageTime},
 		{name: "policy", config: cfg.Policy, server: delegation.NewServer(g, log), grace: requestTime},

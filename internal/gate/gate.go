@@ -40,7 +40,7 @@ type Gate struct {
 
 var _ policy.Judge = (*Gate)(nil)
 
-// New returns a gate. The store is read from, never written to.
+// New returns a gate. The store is only read from, until [Gate.LookOut].
 func New(s *policy.Snapshot, store *trust.Store, clock func() time.Time, log *slog.Logger) *Gate {
 	g := &Gate{
 		evidence: newEvidence(store),

@@ -22,8 +22,10 @@ const (
 	maxLearned = 20
 	// maxLearnedAll bounds what is learned of all.
 	maxLearnedAll = 5000
-	// maxPresented bounds the intermediates of one.
+	// maxPresented bounds the intermediates of one, and maxOctets what of them a server
+	// may have stored: a chain that anybody uses has less than a tenth.
 	maxPresented = 40
+	maxOctets    = 64 << 10
 
 	// unusedKept is how long a certificate is kept that no mail comes with.
 	unusedKept = 30 * 24 * time.Hour
@@ -94,10 +96,13 @@ func certificate(chain []partner.Certificate, domain string, at time.Time) *trus
 	if c.X509 == nil {
 		c.Err = fmt.Errorf("it does not parse: %s", chain[0].Error)
 	}
+	octets := 0
 	for _, presented := range chain[1:] {
-		if presented.X509 != nil {
-			c.Presented = append(c.Presented, presented.X509)
+		if presented.X509 == nil || octets+len(presented.DER) > maxOctets {
+			continue
 		}
+		octets += len(presented.DER)
+		c.Presented = append(c.Presented, presented.X509)
 	}
 	return c
 }

@@ -3,6 +3,8 @@ package gate
 import (
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"fmt"
 	"os"
 	"strings"
@@ -127,6 +129,24 @@ func TestLearnedOfAllIsBounded(t *testing.T) {
 	l.wanting(t, at(others[0], 200, last), last)
 	if w.has(last) || !strings.Contains(out.String(), "cert forget") {
 		t.Errorf("stored: %v, log: %s", w.has(last), out)
+	}
+}
+
+// TestLearnedIsSmall: nobody fills the disk with what he presents beside.
+func TestLearnedIsSmall(t *testing.T) {
+	w := newWorld(t)
+	l := lookOut(t, w)
+	large, err := w.ca.Intermediate(pki.CAOptions{Extra: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999}, Value: make([]byte, 30<<10)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := w.bad(t)
+	r := at("woodgrovebank.com", 0)
+	behind := large.Certificate.Leaf
+	show(r, c, behind, behind, behind, behind, behind, w.ca.Certificate.Leaf)
+	l.wanting(t, r, c)
+	if got := w.store.Get(trust.Fingerprint(hashOf(c))); len(got.Presented) != 3 || !got.Presented[2].Equal(w.ca.Certificate.Leaf) {
+		t.Errorf("%d beside it", len(got.Presented))
 	}
 }
 

@@ -41,6 +41,7 @@ if [ "$purpose" = test ]; then
 	have miltertest || need miltertest "an independent mail server's side of the milter protocol to test with"
 	[ -e /usr/include/libmilter/mfapi.h ] || need libmilter-dev "the C library that milters are usually written with, to measure against"
 	have openssl || need openssl "an independent judge of the certificates the tests make"
+	have slapd || need slapd "a directory to fetch CRLs from (private instances; the system's is neither configured nor started)"
 	have gcc || need gcc "go test -race needs a C compiler"
 	# gcc alone has neither headers nor crt1.o: only linking something shows whether they are there.
 	if ! have gcc || ! echo 'int main(void) { return 0; }' | gcc -x c -o /dev/null - 2>/dev/null; then
@@ -108,12 +109,16 @@ if [ ! -e "$guard" ]; then
 	chmod 755 "$guard"
 fi
 
-case $packages in *postfix*)
-	if have debconf-set-selections; then
+if have debconf-set-selections; then
+	case $packages in *postfix*)
 		echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
-	fi
-	;;
-esac
+		;;
+	esac
+	case $packages in *slapd*)
+		echo "slapd slapd/no_configuration boolean true" | debconf-set-selections
+		;;
+	esac
+fi
 
 # --no-remove stands here too: what the simulation did not foresee must fail, not happen.
 # shellcheck disable=SC2086 # a list of words

@@ -71,6 +71,9 @@ func (b *Chains) Build(c *Certificate, roots Roots, usages []x509.ExtKeyUsage, a
 		KeyUsages:     usages,
 		CurrentTime:   at,
 	})
+	if err == nil {
+		err = checkTLS(c.X509)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +147,23 @@ func verify(leaf *x509.Certificate, options x509.VerifyOptions) ([][]*x509.Certi
 		return nil, err
 	}
 	return good, nil
+}
+
+// SignerPaths returns every valid path of a certificate to one root, over the others
+// that are given: of somebody who signs revocation lists, and needs no usage of TLS.
+func SignerPaths(signer, root *x509.Certificate, others []*x509.Certificate, at time.Time) [][]*x509.Certificate {
+	roots, intermediates := x509.NewCertPool(), x509.NewCertPool()
+	roots.AddCert(constraintsHandled(root))
+	for _, other := range others {
+		addIntermediate(intermediates, other)
+	}
+	paths, err := verify(signer, x509.VerifyOptions{
+		Roots: roots, Intermediates: intermediates, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	})
+	if err != nil {
+		return nil
+	}
+	return paths
 }
 
 // constraintsHandled returns c, or a copy that crypto/x509 does not refuse for

@@ -61,10 +61,6 @@ func checkCertificate(chain []*x509.Certificate, i int) error {
 	return nil
 }
 
-// tlsUsages are the bits of key usage one of which a certificate for TLS needs:
-// RFC 8446 section 4.4.2.2 and RFC 5246 section 7.4.2.
-const tlsUsages = x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment | x509.KeyUsageKeyAgreement
-
 func checkEndEntity(c *x509.Certificate) error {
 	// RFC 5280 section 4.2.1.10.
 	if _, ok := extension(c, oidNameConstraints); ok {
@@ -74,9 +70,18 @@ func checkEndEntity(c *x509.Certificate) error {
 	if c.BasicConstraintsValid && c.KeyUsage&x509.KeyUsageCertSign != 0 {
 		return errors.New("its key usage lets it sign certificates, and it is no authority")
 	}
+	return nil
+}
+
+// tlsUsages are the bits of key usage one of which a certificate for TLS needs:
+// RFC 8446 section 4.4.2.2 and RFC 5246 section 7.4.2.
+const tlsUsages = x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment | x509.KeyUsageKeyAgreement
+
+// checkTLS is about the certificate of a mail server.
+func checkTLS(leaf *x509.Certificate) error {
 	// RFC 5280 section 4.2.1.3.
-	if _, ok := extension(c, oidKeyUsage); ok && c.KeyUsage&tlsUsages == 0 {
-		return errors.New("its key usage does not allow TLS")
+	if _, ok := extension(leaf, oidKeyUsage); ok && !leaf.IsCA && leaf.KeyUsage&tlsUsages == 0 {
+		return fmt.Errorf("in the chain, %.200q: its key usage does not allow TLS", leaf.Subject)
 	}
 	return nil
 }

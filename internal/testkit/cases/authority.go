@@ -50,8 +50,8 @@ func (a *Authority) url(list string) string {
 	return "http://" + a.listener.Addr().String() + "/" + list
 }
 
-// issue signs a certificate that says where the list of the revoked ones is.
-func (a *Authority) issue(o pki.LeafOptions) (*pki.Certificate, error) {
+// Issue signs a certificate that says where the list of the revoked ones is.
+func (a *Authority) Issue(o pki.LeafOptions) (*pki.Certificate, error) {
 	o.CRL = []string{a.url("issuing.crl")}
 	return a.Issuing.Leaf(o)
 }

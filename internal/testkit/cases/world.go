@@ -58,14 +58,14 @@ func NewWorld() (w *World, err error) {
 		name string
 		more pki.LeafOptions
 	}{
-		{Good, authority.issue, host, pki.LeafOptions{}},
-		{NeverImported, authority.issue, host, pki.LeafOptions{}},
+		{Good, authority.Issue, host, pki.LeafOptions{}},
+		{NeverImported, authority.Issue, host, pki.LeafOptions{}},
 		{SelfSigned, pki.SelfSigned, host, pki.LeafOptions{}},
-		{Expired, authority.issue, host, pki.LeafOptions{NotBefore: time.Now().AddDate(0, -1, 0), NotAfter: time.Now().AddDate(0, 0, -1)}},
-		{WrongName, authority.issue, "mail1.northwindtraders.com", pki.LeafOptions{}},
-		{TwoDeep, authority.issue, "mail1.us.woodgrovebank.com", pki.LeafOptions{}},
-		{ServerOnly, authority.issue, host, pki.LeafOptions{Usage: pki.UsageServer}},
-		{Revoked, authority.issue, host, pki.LeafOptions{}},
+		{Expired, authority.Issue, host, pki.LeafOptions{NotBefore: time.Now().AddDate(0, -1, 0), NotAfter: time.Now().AddDate(0, 0, -1)}},
+		{WrongName, authority.Issue, "mail1.northwindtraders.com", pki.LeafOptions{}},
+		{TwoDeep, authority.Issue, "mail1.us.woodgrovebank.com", pki.LeafOptions{}},
+		{ServerOnly, authority.Issue, host, pki.LeafOptions{Usage: pki.UsageServer}},
+		{Revoked, authority.Issue, host, pki.LeafOptions{}},
 		{Unpublished, authority.issueEarly, host, pki.LeafOptions{}},
 		{Pinned, pki.SelfSigned, "mail.tailspintoys.com", pki.LeafOptions{}},
 	} {

@@ -55,24 +55,24 @@ type Answer struct {
 func (a Answer) Detail() string {
 	switch a.Status {
 	case Good:
-		var b strings.Builder
+		var detail string
 		for i, list := range a.By {
-			before := "not on"
+			before := "not on "
 			switch {
 			case a.released && i > 0:
-				before = "; by"
+				before = "; by "
 			case a.released:
-				before = "no longer on hold by"
+				before = "no longer on hold by "
 			case i > 0:
-				before = "; nor on"
+				before = "; nor on "
 			}
-			fmt.Fprintf(&b, "%s %v, next due %s", before, list, stamp(list.NextUpdate))
+			detail += before + list.text + ", next due " + list.due
 		}
-		return b.String()
+		return detail
 	case Hold, Revoked:
 		detail := fmt.Sprintf("%v (%v) by %v", a.Status, a.Reason, a.By[0])
 		if a.stale {
-			detail += ", whose next update was due " + stamp(a.By[0].NextUpdate)
+			detail += ", whose next update was due " + a.By[0].due
 		}
 		return detail
 	}

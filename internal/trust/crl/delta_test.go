@@ -2,10 +2,12 @@ package crl
 
 import (
 	"crypto/x509"
+	"math/big"
 	"testing"
 	"time"
 
 	"domain-secured/internal/testkit/crlmaker"
+	"domain-secured/internal/testkit/pki"
 )
 
 // TestDelta: RFC 5280 sections 5.2.4 and 6.3.3 (c), (h), (i) and (k). Where a delta
@@ -95,4 +97,29 @@ func TestDelta(t *testing.T) {
 		{"in place of a list", func(s *scene) { s.list.Extensions = append(s.list.Extensions, crlmaker.Delta(9)) }, Unknown, 0, "it is a delta CRL"},
 		{"in place of a list, listed", func(s *scene) { s.listed(1); s.list.Extensions = append(s.list.Extensions, crlmaker.Delta(9)) }, Unknown, 0, "it is a delta CRL"},
 	})
+}
+
+// TestOldDeltaAmongOthers: what a delta CRL said that is no longer current is heard
+// although the list is asked with another one, too, that does not go with it.
+func TestOldDeltaAmongOthers(t *testing.T) {
+	ca := newCA(t, pki.CAOptions{})
+	leaf := newLeaf(t, ca)
+	at := time.Now().UTC().Truncate(time.Second)
+	list := func(entries []*big.Int, end time.Duration, extensions ...crlmaker.Extension) *Index {
+		o := by(ca, extensions...)
+		o.ThisUpdate, o.NextUpdate, o.Entries = at.Add(-time.Hour), at.Add(end), crlmaker.Entries(entries...)
+		return build(t, der1(t, o), ca.Certificate.Leaf)
+	}
+	complete := list(nil, time.Hour, crlmaker.Number(10))
+	old := list([]*big.Int{leaf.SerialNumber}, -time.Minute, crlmaker.Number(11), crlmaker.Delta(10))
+	other := list(nil, time.Hour, crlmaker.Number(20), crlmaker.Delta(15))
+	q, err := NewQuestion(leaf, ca.Certificate.Leaf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lists := range [][]List{{{complete, old}, {complete, other}}, {{complete, other}, {complete, old}}} {
+		if a := q.Ask(at, 0, lists...); a.Status != Revoked {
+			t.Errorf("%v: %s", a.Status, a.Detail())
+		}
+	}
 }

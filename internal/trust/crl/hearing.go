@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 )
 
@@ -18,21 +19,17 @@ type hearing struct {
 	heard           bool
 }
 
-// hear finds out whether a list is to be believed, whatever it is about.
+// hear finds out whether a list is to be believed now, whatever it is about.
 func (q *Question) hear(l List, at time.Time, grace time.Duration) hearing {
 	h := hearing{complete: l.Complete}
 	info := l.Complete.Info()
 	switch {
 	case info.Base != nil:
 		h.problem = errors.New("it is a delta CRL, and no complete one")
-	case len(info.UnknownCritical) > 0:
-		h.problem = unknownCritical(info)
-	case info.point.onlyAttr:
-		h.problem = errors.New("it is for attribute certificates only")
-	case !q.believes(info):
-		h.problem = errors.New("its signer is neither who issued the certificate nor known to end in the same root")
 	case info.ThisUpdate.After(at.Add(Skew)):
 		h.problem = errors.New("it is of the future")
+	default:
+		h.problem = q.believes(info)
 	}
 	if h.problem != nil {
 		return h
@@ -72,17 +69,25 @@ func unknownCritical(info *Info) error {
 	return fmt.Errorf("it has a critical extension that is not known: %s", info.UnknownCritical[0])
 }
 
-// believes reports whether who signed a list may, for this certificate.
-func (q *Question) believes(info *Info) bool {
-	if q.isSigner(q.issuer, info) {
-		return true
+// deltas counts the delta CRLs that have a say.
+func (h *hearing) deltas() int {
+	if h.delta != nil {
+		return 1
 	}
-	for _, c := range q.signers {
-		if q.isSigner(c, info) {
-			return true
-		}
+	return 0
+}
+
+// believes says why a list is not to be believed, whatever it is about.
+func (q *Question) believes(info *Info) error {
+	switch {
+	case len(info.UnknownCritical) > 0:
+		return unknownCritical(info)
+	case info.point.onlyAttr:
+		return errors.New("it is for attribute certificates only")
+	case !q.isSigner(q.issuer, info) && !slices.ContainsFunc(q.signers, func(c *x509.Certificate) bool { return q.isSigner(c, info) }):
+		return errors.New("its signer is neither who issued the certificate nor known to end in the same root")
 	}
-	return false
+	return nil
 }
 
 func (q *Question) isSigner(c *x509.Certificate, info *Info) bool {

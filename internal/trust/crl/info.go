@@ -56,6 +56,8 @@ type Info struct {
 	keyID   []byte
 	point   issuingPoint
 	issuers [][][]byte // directory names
+	text    string     // for a person
+	due     string     // NextUpdate, for a person
 }
 
 // FreshestPoints are where the list says that its delta CRLs are (RFC 5280
@@ -66,7 +68,10 @@ func (i *Info) FreshestPoints() []Point {
 }
 
 // String names the list for a person, in a line.
-func (i *Info) String() string {
+func (i *Info) String() string { return i.text }
+
+// describe makes the texts, which each answer has, once.
+func (i *Info) describe() {
 	kind, number := "CRL", ""
 	if i.Base != nil {
 		kind = "delta CRL"
@@ -78,7 +83,8 @@ func (i *Info) String() string {
 	if i.Source.URL != "" {
 		from = fmt.Sprintf(" from %q", i.Source.URL)
 	}
-	return fmt.Sprintf("%s%s of %q%s, issued %s", kind, number, nameText(i.Issuer), from, stamp(i.ThisUpdate))
+	i.text = fmt.Sprintf("%s%s of %q%s, issued %s", kind, number, nameText(i.Issuer), from, stamp(i.ThisUpdate))
+	i.due = stamp(i.NextUpdate)
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
@@ -129,5 +135,6 @@ func (i *Info) complete() (err error) {
 		}
 		i.issuers = append(i.issuers, directoryNames(all))
 	}
+	i.describe()
 	return nil
 }

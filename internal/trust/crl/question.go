@@ -59,14 +59,25 @@ func (q *Question) Ask(at time.Time, grace time.Duration, lists ...List) Answer 
 			hearings = append(hearings, q.hear(l, at, grace))
 		}
 	}
-	slices.SortStableFunc(hearings, func(a, b hearing) int { return b.issued().Compare(a.issued()) })
+	slices.SortStableFunc(hearings, func(a, b hearing) int {
+		if newer := b.issued().Compare(a.issued()); newer != 0 {
+			return newer
+		}
+		// A delta CRL that is no longer current may still have something against the
+		// certificate.
+		return b.deltas() - a.deltas()
+	})
 	for i := range hearings {
 		h := &hearings[i]
 		for j := range q.points {
 			if h.problem != nil || a.Covered == AllReasons {
 				break
 			}
-			a.take(q, h, q.applies(h, &q.points[j]))
+			reasons, elsewhere := q.applies(h.complete.Info(), &q.points[j])
+			if h.elsewhere == nil {
+				h.elsewhere = elsewhere
+			}
+			a.take(q, h, reasons)
 		}
 	}
 	// An index that cannot be read might be the one that has it.
@@ -80,12 +91,29 @@ func (q *Question) Ask(at time.Time, grace time.Duration, lists ...List) Answer 
 	return a
 }
 
+// Concerns says why a list, complete or delta, can say nothing about the
+// certificate, whatever the time and the other lists.
+func (q *Question) Concerns(info *Info) error {
+	err := q.believes(info)
+	if err != nil {
+		return err
+	}
+	for i := range q.points {
+		reasons, problem := q.applies(info, &q.points[i])
+		if reasons != 0 {
+			return nil
+		}
+		if err == nil {
+			err = problem
+		}
+	}
+	return err
+}
+
 // applies returns for which reasons a list speaks of the certificate by a
-// distribution point, none if it does not: RFC 5280 section 6.3.3 (b) and (d).
-func (q *Question) applies(h *hearing, p *Point) Reasons {
-	info := h.complete.Info()
+// distribution point, or why it does not: RFC 5280 section 6.3.3 (b) and (d).
+func (q *Question) applies(info *Info, p *Point) (reasons Reasons, problem error) {
 	idp := &info.point
-	var problem error
 	switch c := q.certificate; {
 	case len(p.CRLIssuer) > 0 && !idp.indirect:
 		problem = errors.New("it is no indirect CRL, which the certificate wants")
@@ -104,12 +132,9 @@ func (q *Question) applies(h *hearing, p *Point) Reasons {
 		problem = errors.New("it is for other reasons than the distribution point")
 	}
 	if problem != nil {
-		if h.elsewhere == nil {
-			h.elsewhere = problem
-		}
-		return 0
+		return 0, problem
 	}
-	return idp.reasons & p.Reasons
+	return idp.reasons & p.Reasons, nil
 }
 
 // named are the names that a list's distribution point is compared with.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -168,7 +169,8 @@ func (c *Client) newRoute(proxy string, exceptions []string) (*route, error) {
 	r := &route{direct: c.newTransport(), allowPrivate: c.allowPrivate}
 	r.direct.DialContext = c.guarded.DialContext
 	for _, exception := range exceptions {
-		if exception == "" || strings.ContainsAny(exception, ", \t") {
+		_, err := netip.ParsePrefix(exception)
+		if exception == "" || strings.ContainsAny(exception, ", \t") || err != nil && strings.Contains(exception, "/") {
 			return nil, fmt.Errorf("no_proxy: %q is not one host, network or address", exception)
 		}
 	}

@@ -156,7 +156,7 @@ func TestOptions(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, exception := range []string{"", "a b", "a,b"} {
+	for _, exception := range []string{"192.0.2.0/240", "http://proxy.example/", "", "a b", "a,b"} {
 		if _, err := New(Options{NoProxy: []string{exception}}); err == nil {
 			t.Errorf("exception %q is taken", exception)
 		}

@@ -111,6 +111,9 @@ func check(response []byte, cert, issuer *x509.Certificate, at time.Time, o Opti
 	if err != nil {
 		return Answer{}, err
 	}
+	if responder != nil && responder.NotAfter.Before(until) {
+		until = responder.NotAfter
+	}
 	return Answer{
 		Status: s.status, RevokedAt: s.revokedAt, Reason: s.reason, Hold: s.status == Revoked && s.reason == certificateHold,
 		ProducedAt: b.produced, ThisUpdate: s.thisUpdate, NextUpdate: s.nextUpdate, Until: until,

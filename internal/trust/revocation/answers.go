@@ -28,17 +28,26 @@ type answers struct {
 // An answer is about one certificate.
 type answer struct {
 	server          string
-	response        []byte // DER
 	answer          ocsp.Answer
 	subject, issuer *x509.Certificate
 	used, due       time.Time
 	failures        int
 }
 
-// kept is how an answer stands in a file.
+// kept is how an answer stands in a file. The times are those of the answer, for
+// when it is too old to be checked.
 type kept struct {
-	Server   string
-	Response []byte
+	Server                 string
+	Response               []byte // DER
+	ThisUpdate, ProducedAt time.Time
+}
+
+// after reports whether an answer was made after another one.
+func (k kept) after(other kept) bool {
+	if k.ThisUpdate.Equal(other.ThisUpdate) {
+		return k.ProducedAt.After(other.ProducedAt)
+	}
+	return k.ThisUpdate.After(other.ThisUpdate)
 }
 
 func newAnswers(dir, shared string) *answers {
@@ -92,39 +101,46 @@ func (as *answers) get(k key, subject, issuer *x509.Certificate, at, now time.Ti
 
 // read reads a file, and checks what is in it as if it had just come.
 func (as *answers) read(path string, subject, issuer *x509.Certificate, at time.Time) *answer {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil
-	}
-	var file kept
-	if json.Unmarshal(data, &file) != nil {
-		return nil
-	}
+	file := readKept(path)
 	checked, err := ocsp.Check(file.Response, subject, issuer, at, ocsp.Options{})
 	if err != nil {
 		return nil
 	}
-	return &answer{server: file.Server, response: file.Response, answer: checked, subject: subject, issuer: issuer}
+	return &answer{server: file.Server, answer: checked, subject: subject, issuer: issuer}
 }
 
-// put keeps an answer, unless the one that is there is newer: what was good must
-// not come back after it was revoked.
-func (as *answers) put(k key, a *answer, now time.Time) error {
+// readKept reads a file. There is nothing in one that cannot be read.
+func readKept(path string) (file kept) {
+	data, err := os.ReadFile(path)
+	if err != nil || json.Unmarshal(data, &file) != nil {
+		return kept{}
+	}
+	return file
+}
+
+// put keeps an answer, unless the last one was made later, even if that has ended:
+// what was good must not come back after it was revoked.
+func (as *answers) put(k key, a *answer, response []byte, now time.Time) error {
+	path := filepath.Join(as.dir, k.String()+answerSuffix)
 	as.mu.Lock()
 	before := as.entries[k]
 	as.mu.Unlock()
+	next := kept{Server: a.server, Response: response, ThisUpdate: a.answer.ThisUpdate, ProducedAt: a.answer.ProducedAt}
+	last := readKept(path)
 	if before != nil {
-		if a.answer.ThisUpdate.Before(before.answer.ThisUpdate) {
-			return fmt.Errorf("%v is older than the one of %s, which is kept", a, before.answer.ThisUpdate.UTC().Format(time.RFC3339))
-		}
+		// The file may not have been written, or be that of another checker.
+		last.ThisUpdate, last.ProducedAt = before.answer.ThisUpdate, before.answer.ProducedAt
 		a.used = before.used
 	}
+	if last.after(next) {
+		return fmt.Errorf("%v is older than the one of %s, which is kept", a, last.ThisUpdate.UTC().Format(time.RFC3339))
+	}
 	as.add(k, a, now)
-	data, err := json.Marshal(kept{Server: a.server, Response: a.response})
+	data, err := json.Marshal(next)
 	if err != nil {
 		return fmt.Errorf("storing an OCSP answer: %w", err)
 	}
-	return writeFile(as.dir, k.String()+answerSuffix, data)
+	return writeFile(as.dir, filepath.Base(path), data)
 }
 
 func (as *answers) add(k key, a *answer, now time.Time) {

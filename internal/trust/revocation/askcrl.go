@@ -11,176 +11,61 @@ import (
 	"domain-secured/internal/trust/crl"
 )
 
-// Bounds of what one certificate can have us try.
-const (
-	maxPlaces    = 16
-	maxAddresses = 4 // of a place
-)
-
-// A place is where a list may be: the addresses of one distribution point, which
-// all lead to the same list, or one file of the operator's.
-type place struct {
-	addresses []string
-	file      bool
-	delta     bool
-
-	index   *crl.Index // the list, once it is at hand
-	changed bool       // the file is not that list any more
-	tried   bool
-	err     error // why it cannot be had
-}
-
 // A hunt is for the lists that speak of one certificate.
 type hunt struct {
 	*inquiry
-	issuer  *x509.Certificate
-	signers []*x509.Certificate // issuer is the first
-	places  []*place
-	named   bool // the certificate names a place
+	chain    []*x509.Certificate
+	question *crl.Question
+	signers  []*x509.Certificate // who issued the certificate is the first
+	places   []*place
+	named    bool // the certificate names a place
 }
 
 // askLists asks CRLs about the first certificate of a chain: RFC 5280 section
 // 6.3.3. What is at hand is asked first; if that does not decide, the rest is
 // fetched, and the delta CRLs that it names after it.
 func (i *inquiry) askLists(chain []*x509.Certificate) Answer {
-	signers := i.signers(chain)
-	q, err := crl.NewQuestion(chain[0], chain[1], signers...)
-	if err != nil {
-		return Answer{Status: Unknown, Detail: err.Error()}
+	ready := i.preparations.of(chain[0], chain[1])
+	if ready.err != nil {
+		return Answer{Status: Unknown, Detail: ready.err.Error()}
 	}
-	h := &hunt{inquiry: i, issuer: chain[1], signers: append([]*x509.Certificate{chain[1]}, signers...)}
-	h.take(q.Points(), false)
-	h.named = len(q.Points()) > 0
-	freshest, err := crl.FreshestPoints(chain[0])
-	if err != nil {
-		return Answer{Status: Unknown, Detail: err.Error()}
+	h := &hunt{inquiry: i, chain: chain, question: ready.question, signers: chain[1:2]}
+	points := h.question.Points()
+	h.named = len(points) > 0
+	places := slices.Clone(ready.places)
+	for n := range places {
+		h.places = append(h.places, &places[n])
 	}
-	h.take(freshest, true)
-	h.takeFiles(chain[0], q.Points())
+	h.takeFiles(chain[0], points)
 
-	ask := func() crl.Answer { return q.Ask(i.at, i.settings.Grace, h.indexes()...) }
 	h.look()
-	a := ask()
+	a := h.ask()
 	if errors.Is(a.Err, crl.ErrIndex) {
 		h.discard()
-		a = ask()
+		a = h.ask()
 	}
-	if slices.ContainsFunc(h.places, h.missing) {
-		a = h.fetch(a, ask)
+	// Who else may sign leads to further questions, so it is asked only if it matters.
+	wanted := func(p *place) bool { return h.wanted(p, a) }
+	if a.Status == crl.Unknown || slices.ContainsFunc(h.places, wanted) || slices.ContainsFunc(h.places, h.foreign) {
+		if others := i.signers(chain); len(others) > 0 {
+			h.signers = append(slices.Clip(h.signers), others...)
+			h.question, _ = crl.NewQuestion(chain[0], chain[1], others...) // it has been made before
+			a = h.ask()
+		}
+	}
+	if slices.ContainsFunc(h.places, wanted) {
+		a = h.fetch(a)
 	}
 	return h.answer(a)
 }
 
-// take adds places, those over HTTP first: they are the ones that can be asked
-// whether anything has changed.
-func (h *hunt) take(points []crl.Point, delta bool) {
-	for _, point := range points {
-		p := &place{delta: delta}
-		for _, uri := range point.URIs() {
-			if len(p.addresses) < maxAddresses && !h.has(uri) {
-				p.addresses = append(p.addresses, uri)
-			}
-		}
-		if len(p.addresses) > 0 && len(h.places) < maxPlaces {
-			slices.SortStableFunc(p.addresses, func(a, b string) int { return rank(a) - rank(b) })
-			h.places = append(h.places, p)
-		}
-	}
+// ask asks what is at hand.
+func (h *hunt) ask() crl.Answer {
+	return h.question.Ask(h.at, h.settings.Grace, h.indexes()...)
 }
 
-func (h *hunt) has(address string) bool {
-	return slices.ContainsFunc(h.places, func(p *place) bool { return slices.Contains(p.addresses, address) })
-}
-
-func rank(uri string) int {
-	if strings.HasPrefix(strings.ToLower(uri), "http") {
-		return 0
-	}
-	return 1
-}
-
-// takeFiles adds the operator's files that somebody wrote who may speak of the
-// certificate.
-func (h *hunt) takeFiles(c *x509.Certificate, points []crl.Point) {
-	for _, f := range h.files.all(h.settings.Files, h.Log) {
-		// Nobody knows of whom one is that could never be read.
-		if f.issuer == nil || f.speaksOf(c, points) {
-			h.places = append(h.places, &place{addresses: []string{f.address()}, file: true, tried: f.err != nil, err: f.err})
-		}
-	}
-}
-
-// look takes what is at hand, and the places of delta CRLs that complete lists
-// name.
-func (h *hunt) look() {
-	for n := 0; n < len(h.places); n++ { // it grows
-		p := h.places[n]
-		p.index = nil
-		for _, address := range p.addresses {
-			index := h.lists.get(h.key(address), h.Clock())
-			if index == nil {
-				continue
-			}
-			// What was read before stays if the file is spoilt.
-			p.changed = p.file && !h.files.current(index.Info().Source)
-			if p.index == nil || index.Info().ThisUpdate.After(p.index.Info().ThisUpdate) {
-				p.index = index
-			}
-			if !h.over(p) {
-				break
-			}
-		}
-		if p.index != nil && !p.delta {
-			h.take(p.index.Info().FreshestPoints(), true)
-		}
-	}
-}
-
-func (h *hunt) key(address string) key { return keyOf(address, h.issuer) }
-
-// missing reports whether there is no list, or only one that is believed no longer
-// or not what the operator's file has now.
-func (h *hunt) missing(p *place) bool { return p.changed || h.over(p) }
-
-func (h *hunt) over(p *place) bool {
-	return p.index == nil || h.at.After(p.index.Info().NextUpdate.Add(h.settings.Grace))
-}
-
-// indexes pairs every complete list with the delta CRLs that might go with it:
-// which of them do is for crl to say.
-func (h *hunt) indexes() []crl.List {
-	var all []crl.List
-	for _, base := range h.places {
-		if base.index == nil || base.index.Info().Base != nil {
-			continue
-		}
-		alone := true
-		for _, delta := range h.places {
-			if delta.index != nil && delta.index.Info().Base != nil {
-				all = append(all, crl.List{Complete: base.index, Delta: delta.index})
-				alone = false
-			}
-		}
-		if alone {
-			all = append(all, crl.List{Complete: base.index})
-		}
-	}
-	return all
-}
-
-// discard forgets damaged indexes; which of them it is does not matter.
-func (h *hunt) discard() {
-	for _, p := range h.places {
-		for _, address := range p.addresses {
-			h.lists.drop(h.key(address))
-		}
-		p.index = nil
-	}
-}
-
-// fetch gets what is missing, all places at once, until the lists decide. Then
-// ask is asked again.
-func (h *hunt) fetch(a crl.Answer, ask func() crl.Answer) crl.Answer {
+// fetch gets what is wanted, all places at once, until the lists decide.
+func (h *hunt) fetch(a crl.Answer) crl.Answer {
 	type result struct {
 		*place
 		urgent bool
@@ -192,11 +77,7 @@ func (h *hunt) fetch(a crl.Answer, ask func() crl.Answer) crl.Answer {
 	running, urgent := 0, 0
 	for {
 		for _, p := range h.places {
-			// Complete lists only until they decide, delta CRLs and changed files always.
-			if p.tried || !h.missing(p) || !p.delta && !p.changed && a.Status != crl.Unknown {
-				continue
-			}
-			if h.settings.Fetch == nil && !p.file {
+			if !h.wanted(p, a) {
 				continue
 			}
 			p.tried = true
@@ -205,7 +86,7 @@ func (h *hunt) fetch(a crl.Answer, ask func() crl.Answer) crl.Answer {
 			if now {
 				urgent++
 			}
-			go func() { results <- result{p, now, h.fetchPlace(p, wait)} }()
+			go func() { results <- result{p, now, h.fetchPlace(p, wait, now)} }()
 		}
 		if running == 0 || a.Status != crl.Unknown && urgent == 0 {
 			return a
@@ -217,7 +98,7 @@ func (h *hunt) fetch(a crl.Answer, ask func() crl.Answer) crl.Answer {
 			urgent--
 		}
 		h.look()
-		a = ask()
+		a = h.ask()
 	}
 }
 
@@ -236,34 +117,46 @@ var (
 	errSlow       = errors.New("it takes longer than a message may wait, and goes on: try again")
 )
 
-// fetchPlace tries the addresses of a place in turn. Who may not wait only has
-// the fetch started.
-func (h *hunt) fetchPlace(p *place, wait bool) error {
+// fetchPlace tries the addresses of a place in turn, and gives each its share of
+// the time: one that is dead must not keep us from another one. Who may not wait
+// only has the fetch started. extra says that there may be an answer without it.
+func (h *hunt) fetchPlace(p *place, wait, extra bool) error {
 	var problems []error
-	for _, address := range p.addresses {
-		j := h.startList(p, address)
-		if err := j.wait(h.ctx, wait); errors.Is(err, errNotWaiting) || errors.Is(err, errSlow) {
-			return errors.Join(append(problems, fmt.Errorf("%q: %w", address, err))...)
-		} else if err != nil {
-			problems = append(problems, err)
-			continue
+	for n, address := range p.addresses {
+		j := h.startList(p, n)
+		ctx, cancel := share(h.ctx, len(p.addresses)-n)
+		// It keeps nobody waiting if it could not be had the last time.
+		err := j.wait(ctx, wait && !(extra && j.again && !p.file))
+		cancel()
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, errNotWaiting), errors.Is(err, errSlow):
+			err = fmt.Errorf("%q: %w", address, err)
 		}
-		return nil
+		problems = append(problems, err)
+		if errors.Is(err, errNotWaiting) {
+			break
+		}
 	}
 	return errors.Join(problems...)
 }
 
-func (h *hunt) startList(p *place, address string) *job {
-	c, k, signers, client := h.Checker, h.key(address), h.signers, h.settings.Fetch
-	return c.jobs.start(k, func(ctx context.Context) error {
-		if p.file {
-			err := c.readList(k, address, signers)
-			if err != nil {
-				c.Log.Warn("a CRL of revocation.crl_files cannot be used, what was read before stays", "error", err)
-			}
-			return err
+func (h *hunt) startList(p *place, n int) *job {
+	l := listing{
+		Checker: h.Checker, client: h.settings.Fetch, key: p.keys[n], address: p.addresses[n], signers: h.signers,
+		useless: func(info *crl.Info) error { return useless(info, h.question, p.delta) },
+	}
+	return h.jobs.start(l.key, func(ctx context.Context) error {
+		if !p.file {
+			return l.fetch(ctx)
 		}
-		return c.fetchList(ctx, client, k, address, signers)
+		l.useless = nil
+		err := l.readFile()
+		if err != nil {
+			h.Log.Warn("a CRL of revocation.crl_files cannot be used, what was read before stays", "error", err)
+		}
+		return err
 	})
 }
 

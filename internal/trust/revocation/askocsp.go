@@ -1,11 +1,11 @@
 package revocation
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"strings"
 
 	"domain-secured/internal/trust/fetch"
 	"domain-secured/internal/trust/ocsp"
@@ -45,8 +45,8 @@ func (i *inquiry) askResponders(chain []*x509.Certificate) Answer {
 // revoked: RFC 6960 section 4.2.2.2.1.
 func (i *inquiry) believe(a *answer, chain []*x509.Certificate) Answer {
 	if r := a.answer.Responder; r != nil && !a.answer.NoCheck {
-		if why := i.notRevoked(append([]*x509.Certificate{r}, chain[1:]...)); why != "" {
-			return Answer{Status: Unknown, Detail: "OCSP: " + why}
+		if its := i.ask(append([]*x509.Certificate{r}, chain[1:]...)); its.Status != Good {
+			return Answer{Status: Unknown, Detail: fmt.Sprintf("OCSP: its signer's certificate is %v (%s)", its.Status, its.Detail)}
 		}
 	}
 	detail := a.String()
@@ -63,36 +63,60 @@ func (i *inquiry) believe(a *answer, chain []*x509.Certificate) Answer {
 
 // fetchAnswer asks the responders of a certificate in turn.
 func (c *Checker) fetchAnswer(ctx context.Context, client *fetch.Client, k key, subject, issuer *x509.Certificate) error {
+	release, err := c.jobs.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	request, err := ocsp.Request(subject, issuer, 0)
 	if err != nil {
 		return err
 	}
 	var problems []error
 	for _, server := range subject.OCSPServer[:min(len(subject.OCSPServer), maxResponders)] {
-		response, err := query(ctx, client, server, request)
-		if err == nil {
-			var checked ocsp.Answer
-			if checked, err = ocsp.Check(response, subject, issuer, c.Clock(), ocsp.Options{}); err == nil {
-				return c.answers.put(k, &answer{
-					server: server, response: response, answer: checked, subject: subject, issuer: issuer, used: c.Clock(),
-				}, c.Clock())
+		// GET first: caches can answer it. But they may be out of date, and not every
+		// responder answers it.
+		for _, query := range []query{get, post} {
+			response, err := query(ctx, client, server, request)
+			if err != nil {
+				problems = append(problems, err)
+				continue
 			}
-			err = fmt.Errorf("asking %q: %w", server, err)
+			a := &answer{server: server, subject: subject, issuer: issuer, used: c.Clock()}
+			if a.answer, err = ocsp.Check(response, subject, issuer, c.Clock(), ocsp.Options{}); err != nil {
+				problems = append(problems, fmt.Errorf("asking %q: %w", server, err))
+				continue
+			}
+			// It has not heard of the certificate yet, or any longer: that is not kept for as
+			// long as an answer would be.
+			if a.answer.Status == ocsp.Unknown {
+				problems = append(problems, errors.New(a.String()))
+				continue
+			}
+			if err = c.answers.put(k, a, response, c.Clock()); err == nil {
+				return nil
+			}
+			problems = append(problems, err)
 		}
-		problems = append(problems, err)
 	}
 	return errors.Join(problems...)
 }
 
-// query asks with GET where that is possible: caches can answer it.
-func query(ctx context.Context, client *fetch.Client, server string, request []byte) ([]byte, error) {
+// A query is a way to ask a responder.
+type query func(ctx context.Context, client *fetch.Client, server string, request []byte) ([]byte, error)
+
+func get(ctx context.Context, client *fetch.Client, server string, request []byte) ([]byte, error) {
 	url, short := ocsp.GetURL(server, request)
 	if !short {
-		return client.Post(ctx, server, ocsp.RequestType, request, ocsp.MaxResponse)
+		return nil, fmt.Errorf("asking %q: its address is too long for GET", server)
 	}
-	var response strings.Builder
+	var response bytes.Buffer
 	if _, err := client.Get(ctx, url, fetch.Validators{}, &response, ocsp.MaxResponse); err != nil {
 		return nil, err
 	}
-	return []byte(response.String()), nil
+	return response.Bytes(), nil
+}
+
+func post(ctx context.Context, client *fetch.Client, server string, request []byte) ([]byte, error) {
+	return client.Post(ctx, server, ocsp.RequestType, request, ocsp.MaxResponse)
 }

@@ -21,6 +21,10 @@ type Options struct {
 	Shared string
 	Clock  func() time.Time
 	Log    *slog.Logger
+	// Paths returns the valid paths of who signs lists for others to a root, over the
+	// certificates that are given besides. If it is nil, lists are believed only by
+	// the key of who issued the certificate.
+	Paths func(signer, root *x509.Certificate, others []*x509.Certificate, at time.Time) [][]*x509.Certificate
 }
 
 // Settings are what a [Checker] goes by until it is told otherwise.
@@ -51,11 +55,12 @@ type Checker struct {
 	answers *answers
 	files   files
 	jobs    *jobs
+
+	preparations preparations
 	// waiting bounds the questions that wait for the network: a server that is dead
 	// must not occupy an MTA.
 	waiting chan struct{}
 
-	stop    context.CancelFunc
 	stopped sync.WaitGroup
 }
 
@@ -63,14 +68,12 @@ const maxWaiting = 8
 
 // New returns a Checker. It must be closed.
 func New(o Options, s Settings) *Checker {
-	ctx, stop := context.WithCancel(context.Background())
 	c := &Checker{
 		Options: o,
 		lists:   newLists(o.Dir, o.Shared),
 		answers: newAnswers(o.Dir, o.Shared),
-		jobs:    newJobs(ctx, o.Clock, o.Log),
+		jobs:    newJobs(o.Clock, o.Log),
 		waiting: make(chan struct{}, maxWaiting),
-		stop:    stop,
 	}
 	c.Use(s)
 	return c
@@ -85,7 +88,7 @@ const closeTime = 5 * time.Second
 
 // Close ends the refreshing and every fetch.
 func (c *Checker) Close() {
-	c.stop()
+	c.jobs.stop()
 	done := make(chan struct{})
 	go func() {
 		c.stopped.Wait()
@@ -149,6 +152,7 @@ func (a Answer) definite() bool { return a.Source != "" }
 // Ask answers a question. It waits for the network until ctx is done, if it has
 // to; what is being fetched then goes on, for the next one who asks.
 func (c *Checker) Ask(ctx context.Context, q Question) Answer {
-	i := &inquiry{Checker: c, ctx: ctx, settings: c.settings.Load(), others: q.Others, at: q.At}
+	questions := maxQuestions
+	i := &inquiry{Checker: c, ctx: ctx, settings: c.settings.Load(), others: q.Others, at: q.At, questions: &questions}
 	return i.ask(q.Chain)
 }

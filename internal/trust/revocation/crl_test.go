@@ -14,6 +14,7 @@ import (
 
 	"domain-secured/internal/testkit/crlmaker"
 	"domain-secured/internal/testkit/pki"
+	"domain-secured/internal/trust"
 )
 
 func TestCRL(t *testing.T) {
@@ -226,7 +227,7 @@ func TestNothingIsFetched(t *testing.T) {
 	// What another process fetched is used.
 	w.checker.Use(w.settings())
 	w.want(w.question(leaf), Good, "")
-	c := New(Options{Dir: t.TempDir(), Shared: w.dir, Clock: w.now, Log: w.checker.Log}, Settings{Order: []string{CRL}})
+	c := New(Options{Dir: t.TempDir(), Shared: w.dir, Paths: trust.SignerPaths, Clock: w.now, Log: w.checker.Log}, Settings{Order: []string{CRL}})
 	defer c.Close()
 	if a := c.Ask(context.Background(), w.question(leaf)); a.Status != Good {
 		t.Errorf("%v: %s", a.Status, a.Detail)

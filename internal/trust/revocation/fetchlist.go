@@ -2,43 +2,61 @@ package revocation
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"domain-secured/internal/trust/crl"
 	"domain-secured/internal/trust/fetch"
 )
 
-// fetchList gets a list from an address, if it has changed there.
-func (c *Checker) fetchList(ctx context.Context, client *fetch.Client, k key, address string, signers []*x509.Certificate) error {
-	spool, err := c.spool()
+// A listing gets one list from its address.
+type listing struct {
+	*Checker
+	client  *fetch.Client
+	key     key
+	address string
+	signers []*x509.Certificate
+	// useless says why a list has no say about who is asked about; nil if nobody is.
+	useless func(*crl.Info) error
+}
+
+// fetch gets the list, if it has changed there.
+func (l *listing) fetch(ctx context.Context) error {
+	release, err := l.jobs.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	spool, err := l.spool()
 	if err != nil {
 		return err
 	}
 	defer spool.Close()
-	current := c.lists.get(k, c.Clock())
+	current := l.lists.current(l.key, l.Clock())
 	var previous fetch.Validators
-	if current != nil && c.Clock().Before(current.Info().NextUpdate) {
+	if current != nil && l.Clock().Before(current.Info().NextUpdate) {
 		previous = fetch.Validators{ETag: current.Info().Source.ETag, LastModified: current.Info().Source.LastModified}
 	}
-	result, err := client.Get(ctx, address, previous, spool, crl.MaxSize)
+	result, err := l.client.Get(ctx, l.address, previous, spool, crl.MaxSize)
 	if err != nil {
 		return err
 	}
-	now := c.Clock()
+	now := l.Clock()
 	if result.NotModified {
-		c.lists.confirm(k, now)
-		return nil
+		l.lists.confirm(l.key, now)
+		return l.usable(current.Info(), now)
 	}
 	if _, err := spool.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("reading what was fetched: %w", err)
 	}
-	return c.build(spool, k, current, signers, crl.Source{
-		URL: address, ETag: result.Validators.ETag, LastModified: result.Validators.LastModified, Fetched: now,
+	return l.build(spool, current, crl.Source{
+		URL: l.address, ETag: result.Validators.ETag, LastModified: result.Validators.LastModified, Fetched: now,
 	})
 }
 
@@ -58,56 +76,88 @@ func (c *Checker) spool() (*os.File, error) {
 	return file, nil
 }
 
-// readList reads a list of the operator's.
-func (c *Checker) readList(k key, address string, signers []*x509.Certificate) error {
-	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+// readFile reads a list of the operator's.
+func (l *listing) readFile() error {
+	if err := os.MkdirAll(l.Dir, 0o755); err != nil {
 		return fmt.Errorf("making the folder of CRLs: %w", err)
 	}
-	file, source, err := openFile(address)
+	file, source, err := openFile(l.address)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	source.Fetched = c.Clock()
-	return c.build(bufio.NewReader(file), k, c.lists.get(k, c.Clock()), signers, source)
+	source.Fetched = l.Clock()
+	return l.build(bufio.NewReader(file), l.lists.current(l.key, l.Clock()), source)
 }
 
 // errSame: it is the list that is there.
 var errSame = errors.New("it is the same list")
 
-// build makes a list the one for its key, if it is newer than the current one.
-func (c *Checker) build(r io.Reader, k key, current *crl.Index, signers []*x509.Certificate, from crl.Source) error {
-	index, err := crl.Build(r, c.lists.path(k), crl.Options{
+// build makes a list the one for its key, if it follows the current one.
+func (l *listing) build(r io.Reader, current *crl.Index, from crl.Source) error {
+	index, err := crl.Build(r, l.lists.path(l.key), crl.Options{
 		Source:  from,
-		Signers: func(_, _ []byte) []*x509.Certificate { return signers },
+		Signers: func(_, _ []byte) []*x509.Certificate { return l.signers },
 		Accept: func(info *crl.Info) error {
-			if current == nil {
+			switch {
+			case len(info.UnknownCritical) > 0:
+				return fmt.Errorf("%v has a critical extension that is not known: %s", info, info.UnknownCritical[0])
+			case info.ThisUpdate.After(from.Fetched.Add(crl.Skew)):
+				return fmt.Errorf("%v is of the future", info)
+			case current == nil:
 				return nil
 			}
-			return follows(info, current.Info())
+			return l.follows(info, current.Info())
 		},
 	})
 	if errors.Is(err, errSame) {
-		c.lists.confirm(k, from.Fetched)
+		l.lists.confirm(l.key, from.Fetched)
 		index = current
 	} else if err != nil {
 		return fmt.Errorf("%q: %w", from.URL, err)
 	} else {
-		c.lists.put(k, index, signers, from.Fetched)
-		c.Log.Debug("new CRL", "crl", index.Info().String(), "entries", index.Info().Entries)
+		l.lists.put(l.key, index, l.signers, from.Fetched)
+		l.Log.Debug("new CRL", "crl", index.Info().String(), "entries", index.Info().Entries)
 	}
-	if due := index.Info().NextUpdate; from.Fetched.After(due) {
-		return fmt.Errorf("%v is what is there, and its next update was due %s", index.Info(), due.UTC().Format("2006-01-02T15:04:05Z"))
+	return l.usable(index.Info(), from.Fetched)
+}
+
+// usable says why what is there now is of no use, so that it is not fetched again
+// at once.
+func (l *listing) usable(info *crl.Info, now time.Time) error {
+	if now.After(info.NextUpdate) {
+		return fmt.Errorf("%v is what is there, and its next update was due %s", info, info.NextUpdate.UTC().Format(time.RFC3339))
+	}
+	if l.useless != nil {
+		if err := l.useless(info); err != nil {
+			return fmt.Errorf("%v is what is there: %w", info, err)
+		}
 	}
 	return nil
 }
 
 // follows says why a list must not take the place of another: RFC 5280 section
 // 5.2.3 has the number never go back, and a server or whoever sits before it could
-// bring back a list from before a revocation.
-func follows(next, current *crl.Info) error {
+// bring back a list from before a revocation. Nor may it put one there that is
+// for something else, whose number would then keep the right one out.
+func (l *listing) follows(next, current *crl.Info) error {
 	if next.Sum == current.Sum && next.Source.URL == current.Source.URL && (next.Source.ETag == current.Source.ETag || next.Source.ETag == "") {
 		return errSame
+	}
+	elsewhere := (next.Base == nil) != (current.Base == nil) || !bytes.Equal(next.IssuingDistributionPoint, current.IssuingDistributionPoint)
+	if l.useless != nil {
+		useless := l.useless(current) != nil
+		elsewhere = !useless && l.useless(next) != nil
+		if useless && l.useless(next) == nil {
+			return nil
+		}
+	}
+	if elsewhere {
+		return fmt.Errorf("%v is for something else than %v, which is kept", next, current)
+	}
+	now := next.Source.Fetched
+	if now.After(next.NextUpdate) && !now.After(current.NextUpdate) {
+		return fmt.Errorf("the next update of %v was due %s, and %v is kept", next, next.NextUpdate.UTC().Format(time.RFC3339), current)
 	}
 	older := next.ThisUpdate.Before(current.ThisUpdate)
 	if next.Number != nil && current.Number != nil && next.Number.Cmp(current.Number) != 0 {

@@ -19,10 +19,15 @@ type inquiry struct {
 	others   []*x509.Certificate
 	at       time.Time
 	asking   []*x509.Certificate // about whom it is asked now, the first question first
+	// questions is how many more there may be.
+	questions *int
 }
 
-// maxDepth bounds the questions that follow from questions.
-const maxDepth = 4
+// Bounds of the questions that follow from questions.
+const (
+	maxDepth     = 4
+	maxQuestions = 32
+)
 
 // ask asks everybody, in order, about the first certificate of a chain.
 func (i *inquiry) ask(chain []*x509.Certificate) Answer {
@@ -33,6 +38,9 @@ func (i *inquiry) ask(chain []*x509.Certificate) Answer {
 	// Nobody vouches for himself.
 	if len(i.asking) == maxDepth || slices.ContainsFunc(i.asking, subject.Equal) {
 		return Answer{Status: Unknown, Detail: "who says so depends on the answer"}
+	}
+	if *i.questions--; *i.questions < 0 {
+		return Answer{Status: Unknown, Detail: "too many questions follow from the question"}
 	}
 	i.asking = append(i.asking, subject)
 	defer func() { i.asking = i.asking[:len(i.asking)-1] }()
@@ -63,9 +71,9 @@ func (i *inquiry) ask(chain []*x509.Certificate) Answer {
 func (i *inquiry) askOne(source string, chain []*x509.Certificate, after []string) Answer {
 	one := *i
 	others := slices.Contains(after, CRL) || slices.Contains(after, OCSP) && len(chain[0].OCSPServer) > 0
-	if deadline, bounded := i.ctx.Deadline(); bounded && others {
+	if others {
 		var cancel context.CancelFunc
-		one.ctx, cancel = context.WithTimeout(i.ctx, time.Until(deadline)/2)
+		one.ctx, cancel = share(i.ctx, 2)
 		defer cancel()
 	}
 	if source == OCSP {
@@ -74,15 +82,25 @@ func (i *inquiry) askOne(source string, chain []*x509.Certificate, after []strin
 	return one.askLists(chain)
 }
 
-// notRevoked says why somebody who signs for others is not to be believed, "" if
-// he is: every certificate of his chain below the root is asked about.
-func (i *inquiry) notRevoked(chain []*x509.Certificate) string {
-	for n := range chain[:len(chain)-1] {
-		if a := i.ask(chain[n:]); a.Status != Good {
-			return "its signer's certificate is " + a.Status.String() + " (" + a.Detail + ")"
+// share is for one of n who have the time of a context.
+func share(ctx context.Context, n int) (context.Context, context.CancelFunc) {
+	deadline, bounded := ctx.Deadline()
+	if !bounded || n < 2 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/time.Duration(n))
+}
+
+// notRevoked reports whether nobody on the path of a signer is revoked. Who is in
+// the chain is left out: whoever asks about its first certificate asks about the
+// others as well, and knows what he wants to know of them.
+func (i *inquiry) notRevoked(path, chain []*x509.Certificate) bool {
+	for n := range path[:len(path)-1] {
+		if !slices.ContainsFunc(chain[1:], path[n].Equal) && i.ask(path[n:]).Status != Good {
+			return false
 		}
 	}
-	return ""
+	return true
 }
 
 // namesSource reports whether a certificate names anybody who knows.

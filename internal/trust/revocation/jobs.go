@@ -35,8 +35,8 @@ func (k *key) parse(s string) bool {
 }
 
 const (
-	maxJobs     = 256              // that run or wait for their turn
-	maxRunning  = 8                // that run
+	maxJobs     = 256              // at a time
+	maxRunning  = 8                // of them that fetch
 	jobTime     = 5 * time.Minute  // of one
 	failureTime = 60 * time.Second // for which a failure is remembered
 	maxFailures = 10_000
@@ -44,11 +44,12 @@ const (
 
 // jobs are the fetches that go on: one for each key at a time.
 type jobs struct {
-	ctx   context.Context
-	clock func() time.Time
-	log   *slog.Logger
-	slots chan struct{}
-	all   sync.WaitGroup
+	ctx    context.Context
+	cancel context.CancelFunc
+	clock  func() time.Time
+	log    *slog.Logger
+	turns  chan struct{}
+	all    sync.WaitGroup
 
 	mu      sync.Mutex
 	running map[key]*job
@@ -57,8 +58,9 @@ type jobs struct {
 
 // A job is done when done is closed; err may be read then.
 type job struct {
-	done chan struct{}
-	err  error
+	done  chan struct{}
+	err   error
+	again bool // it failed the last time
 }
 
 type failure struct {
@@ -66,9 +68,10 @@ type failure struct {
 	err   error
 }
 
-func newJobs(ctx context.Context, clock func() time.Time, log *slog.Logger) *jobs {
+func newJobs(clock func() time.Time, log *slog.Logger) *jobs {
+	ctx, cancel := context.WithCancel(context.Background())
 	return &jobs{
-		ctx: ctx, clock: clock, log: log, slots: make(chan struct{}, maxRunning),
+		ctx: ctx, cancel: cancel, clock: clock, log: log, turns: make(chan struct{}, maxRunning),
 		running: make(map[key]*job), failed: make(map[key]failure),
 	}
 }
@@ -80,8 +83,9 @@ func (js *jobs) start(k key, run func(context.Context) error) *job {
 	if j := js.running[k]; j != nil {
 		return j
 	}
-	j := &job{done: make(chan struct{})}
-	switch f, known := js.failed[k]; {
+	f, known := js.failed[k]
+	j := &job{done: make(chan struct{}), again: known}
+	switch {
 	case known && js.clock().Before(f.until):
 		j.err = f.err
 	case len(js.running) >= maxJobs:
@@ -101,13 +105,7 @@ func (js *jobs) start(k key, run func(context.Context) error) *job {
 
 func (js *jobs) run(k key, j *job, run func(context.Context) error) {
 	defer js.all.Done()
-	select {
-	case js.slots <- struct{}{}:
-		j.err = js.guard(run)
-		<-js.slots
-	case <-js.ctx.Done():
-		j.err = js.ctx.Err()
-	}
+	j.err = js.guard(run)
 	js.mu.Lock()
 	defer js.mu.Unlock()
 	delete(js.running, k)
@@ -131,6 +129,16 @@ func (js *jobs) guard(run func(context.Context) error) (err error) {
 	return run(ctx)
 }
 
+// turn is for what takes long because somebody else is slow: few do so at a time.
+func (js *jobs) turn(ctx context.Context) (release func(), err error) {
+	select {
+	case js.turns <- struct{}{}:
+		return func() { <-js.turns }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for a turn to fetch: %w", ctx.Err())
+	}
+}
+
 // remember keeps a failure, and forgets those that are over when there are many.
 func (js *jobs) remember(k key, err error) {
 	now := js.clock()
@@ -145,6 +153,13 @@ func (js *jobs) remember(k key, err error) {
 		}
 	}
 	js.failed[k] = failure{now.Add(failureTime), err}
+}
+
+// stop ends every job, and no other starts.
+func (js *jobs) stop() {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	js.cancel()
 }
 
 // wait waits until every job has ended.

@@ -18,7 +18,8 @@ import (
 const (
 	listSuffix = ".crl"
 
-	maxLists = 2000
+	maxLists  = 2000
+	maxAbsent = 10_000
 	// maxOctets bounds the folder of lists. They go in the order in which they were
 	// last used.
 	maxOctets = 4 << 30
@@ -35,6 +36,7 @@ type lists struct {
 
 	mu      sync.Mutex
 	entries map[key]*list
+	absent  map[key]struct{} // not in the folder either
 	closed  bool
 }
 
@@ -48,11 +50,12 @@ type list struct {
 	confirmed time.Time // when it was last seen to be the current one
 	due       time.Time // when it is to be fetched again
 	failures  int       // since then
+	lost      bool      // somebody has signed a newer one who was not known then
 	shared    bool
 }
 
 func newLists(dir, shared string) *lists {
-	return &lists{dir: dir, shared: shared, entries: make(map[key]*list)}
+	return &lists{dir: dir, shared: shared, entries: make(map[key]*list), absent: make(map[key]struct{})}
 }
 
 func (l *lists) path(k key) string { return filepath.Join(l.dir, k.String()+listSuffix) }
@@ -60,8 +63,12 @@ func (l *lists) path(k key) string { return filepath.Join(l.dir, k.String()+list
 // get returns the list for a key, from memory or from the folder; nil if there is
 // none.
 func (l *lists) get(k key, now time.Time) *crl.Index {
-	if e := l.use(k, now); e != nil {
+	e, absent := l.use(k, now)
+	if e != nil {
 		return e.index
+	}
+	if absent {
+		return nil
 	}
 	for _, dir := range []string{l.dir, l.shared} {
 		if dir == "" {
@@ -89,7 +96,27 @@ func (l *lists) get(k key, now time.Time) *crl.Index {
 		l.mu.Unlock()
 		return index
 	}
+	// Nobody else puts lists into the own folder.
+	if l.shared == "" {
+		l.mu.Lock()
+		if len(l.absent) >= maxAbsent {
+			clear(l.absent)
+		}
+		l.absent[k] = struct{}{}
+		l.mu.Unlock()
+	}
 	return nil
+}
+
+// current is get for who fetches the list again, which is no use of it.
+func (l *lists) current(k key, now time.Time) *crl.Index {
+	l.mu.Lock()
+	e := l.entries[k]
+	l.mu.Unlock()
+	if e != nil {
+		return e.index
+	}
+	return l.get(k, now)
 }
 
 // entry describes a list that was opened. Whoever signed it may sign the next one.
@@ -105,13 +132,15 @@ func (l *lists) entry(k key, index *crl.Index, now time.Time) *list {
 	return e
 }
 
-// use returns what is in memory, and notes that it is used.
-func (l *lists) use(k key, now time.Time) *list {
+// use returns what is in memory, and notes that it is used. Without it, absent says
+// that there is nothing in the folder either.
+func (l *lists) use(k key, now time.Time) (e *list, absent bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.entries[k]
+	e = l.entries[k]
 	if e == nil {
-		return nil
+		_, absent = l.absent[k]
+		return nil, absent
 	}
 	e.used = now
 	// The file's time is what a restart knows the last use by.
@@ -119,7 +148,7 @@ func (l *lists) use(k key, now time.Time) *list {
 		e.touched = now
 		_ = os.Chtimes(l.path(k), now, now)
 	}
-	return e
+	return e, false
 }
 
 // put takes a list that was built, in place of an earlier one.
@@ -127,11 +156,14 @@ func (l *lists) put(k key, index *crl.Index, signers []*x509.Certificate, now ti
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entry(k, index, now)
-	e.signers, e.touched = signers, now
+	e.signers = signers
 	if before := l.entries[k]; before != nil {
-		e.used = before.used
+		e.used = before.used // being fetched again is no use
 		retire(before.index)
 	}
+	e.touched = e.used
+	_ = os.Chtimes(l.path(k), e.used, e.used)
+	delete(l.absent, k)
 	if l.closed {
 		retire(index)
 		return
@@ -144,8 +176,9 @@ func (l *lists) put(k key, index *crl.Index, signers []*x509.Certificate, now ti
 func (l *lists) confirm(k key, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e := l.entries[k]; e != nil {
-		e.confirmed, e.failures = now, 0
+	// One that has ended is tried again later and later.
+	if e := l.entries[k]; e != nil && !now.After(e.index.Info().NextUpdate) {
+		e.confirmed, e.failures, e.lost = now, 0, false
 		e.due = dueAt(e.index.Info().ThisUpdate, e.index.Info().NextUpdate, now)
 	}
 }
@@ -207,7 +240,9 @@ func (l *lists) load(now time.Time) error {
 		case isList && k.parse(name) && now.Sub(info.ModTime()) <= lately:
 			if l.get(k, now) != nil {
 				l.mu.Lock()
-				l.entries[k].used = info.ModTime()
+				if e := l.entries[k]; e != nil { // it may be gone again
+					e.used = info.ModTime()
+				}
 				l.mu.Unlock()
 			}
 		// What a crash left, and what nobody has used lately.
@@ -254,14 +289,24 @@ func (l *lists) dueBy(now time.Time) map[key]list {
 }
 
 // failed notes that a list could not be fetched again, and returns how often.
-func (l *lists) failed(k key, now time.Time) int {
+func (l *lists) failed(k key, err error, now time.Time) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entries[k]
 	if e == nil {
 		return 0
 	}
+	e.lost = errors.Is(err, crl.ErrSigner) || errors.Is(err, crl.ErrSignature)
 	e.failures++
 	e.due = back(e.failures, now)
 	return e.failures
+}
+
+// lost reports whether a list cannot be fetched again by who knows only who may
+// have signed the last one.
+func (l *lists) lost(k key) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[k]
+	return e != nil && e.lost
 }

@@ -3,6 +3,7 @@ package revocation
 import (
 	"context"
 	"math/rand/v2"
+	"sync"
 	"time"
 )
 
@@ -52,25 +53,40 @@ func (c *Checker) Start() {
 	}()
 }
 
-// refresh starts fetching what is due.
+// maxRefreshing bounds what is fetched again at the same time, and leaves the rest
+// of the turns to questions that wait.
+const maxRefreshing = maxRunning / 2
+
+// refresh fetches what is due.
 func (c *Checker) refresh(now time.Time) {
 	client := c.settings.Load().Fetch
 	if client == nil {
 		return
 	}
-	for k, l := range c.lists.dueBy(now) {
-		address, signers := l.index.Info().Source.URL, l.signers
-		c.jobs.start(k, func(ctx context.Context) error {
-			err := c.fetchList(ctx, client, k, address, signers)
+	turns := make(chan struct{}, maxRefreshing)
+	var all sync.WaitGroup
+	defer all.Wait()
+	start := func(k key, run func(context.Context) error) {
+		turns <- struct{}{}
+		j := c.jobs.start(k, run)
+		all.Go(func() {
+			<-j.done
+			<-turns
+		})
+	}
+	for k, due := range c.lists.dueBy(now) {
+		l := listing{Checker: c, client: client, key: k, address: due.index.Info().Source.URL, signers: due.signers}
+		start(k, func(ctx context.Context) error {
+			err := l.fetch(ctx)
 			if err != nil {
-				failures := c.lists.failed(k, c.Clock())
-				c.Log.Warn("a CRL cannot be refreshed", "url", address, "valid_until", l.index.Info().NextUpdate, "failures", failures, "error", err)
+				failures := c.lists.failed(k, err, c.Clock())
+				c.Log.Warn("a CRL cannot be refreshed", "url", l.address, "valid_until", due.index.Info().NextUpdate, "failures", failures, "error", err)
 			}
 			return err
 		})
 	}
 	for k, a := range c.answers.dueBy(now) {
-		c.jobs.start(k, func(ctx context.Context) error {
+		start(k, func(ctx context.Context) error {
 			err := c.fetchAnswer(ctx, client, k, a.subject, a.issuer)
 			if err != nil {
 				c.answers.failed(k, c.Clock())

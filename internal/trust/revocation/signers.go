@@ -3,6 +3,7 @@ package revocation
 import (
 	"bytes"
 	"crypto/x509"
+	"slices"
 
 	"domain-secured/internal/trust/crl"
 )
@@ -15,14 +16,18 @@ const maxSigners = 8
 // issuer or of a CRL issuer that the certificate names, and whose own path ends in
 // the same root and is not revoked. RFC 5280 section 6.3.3 (f).
 func (i *inquiry) signers(chain []*x509.Certificate) []*x509.Certificate {
-	var found []*x509.Certificate
 	candidates := i.candidates(chain)
-	for _, c := range candidates {
-		if path := i.pathOf(c, chain); path != nil && i.notRevoked(path) == "" {
-			found = append(found, c)
-		}
+	if len(candidates) == 0 {
+		return nil
 	}
-	return found
+	// The rest of the time is for the lists themselves.
+	one := *i
+	ctx, cancel := share(i.ctx, 2)
+	defer cancel()
+	one.ctx = ctx
+	return slices.DeleteFunc(candidates, func(c *x509.Certificate) bool {
+		return !slices.ContainsFunc(i.paths(c, chain), func(path []*x509.Certificate) bool { return one.notRevoked(path, chain) })
+	})
 }
 
 // candidates are those with the right name and a key of their own.
@@ -62,23 +67,18 @@ func (i *inquiry) candidates(chain []*x509.Certificate) []*x509.Certificate {
 	return all
 }
 
-// pathOf returns a valid path of a signer to the root of the chain, nil if there
-// is none.
-func (i *inquiry) pathOf(c *x509.Certificate, chain []*x509.Certificate) []*x509.Certificate {
+// maxPaths bounds the paths of a signer that are tried.
+const maxPaths = 4
+
+// paths are the valid paths of a signer to the root of the chain.
+func (i *inquiry) paths(c *x509.Certificate, chain []*x509.Certificate) [][]*x509.Certificate {
 	root := chain[len(chain)-1]
 	if c.Equal(root) {
-		return []*x509.Certificate{c}
+		return [][]*x509.Certificate{{c}}
 	}
-	roots, others := x509.NewCertPool(), x509.NewCertPool()
-	roots.AddCert(root)
-	for _, other := range append(chain[1:len(chain)-1:len(chain)-1], i.others...) {
-		others.AddCert(other)
-	}
-	paths, err := c.Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: others, CurrentTime: i.at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	})
-	if err != nil {
+	if i.Paths == nil {
 		return nil
 	}
-	return paths[0]
+	paths := i.Paths(c, root, append(chain[1:len(chain)-1:len(chain)-1], i.others...), i.at)
+	return paths[:min(len(paths), maxPaths)]
 }

@@ -3,6 +3,7 @@ package revocation
 import (
 	"context"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"log/slog"
 	"math/big"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 
 	"domain-secured/internal/testkit/crlmaker"
 	"domain-secured/internal/testkit/pki"
+	"domain-secured/internal/trust"
 	"domain-secured/internal/trust/fetch"
 )
 
@@ -61,7 +63,7 @@ func (w *world) settings() Settings {
 }
 
 func (w *world) newChecker(s Settings) *Checker {
-	c := New(Options{Dir: w.dir, Clock: w.now, Log: slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}, s)
+	c := New(Options{Dir: w.dir, Paths: trust.SignerPaths, Clock: w.now, Log: slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}, s)
 	w.t.Cleanup(c.Close)
 	return c
 }
@@ -164,4 +166,17 @@ func eventually(t testing.TB, what string, holds func() bool) {
 		}
 	}
 	t.Fatal("it did not happen: " + what)
+}
+
+// refresh has what is due fetched, and waits for it.
+func (w *world) refresh() {
+	w.checker.refresh(w.now())
+	w.checker.jobs.wait()
+}
+
+func pkixOf(all ...crlmaker.Extension) (extensions []pkix.Extension) {
+	for _, x := range all {
+		extensions = append(extensions, x.PKIX())
+	}
+	return extensions
 }

@@ -1,0 +1,181 @@
+package revocation
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"slices"
+	"strings"
+
+	"domain-secured/internal/trust/crl"
+)
+
+// Bounds of what one certificate can have us try.
+const (
+	maxPlaces    = 16
+	maxAddresses = 4 // of a place
+)
+
+// A place is where a list may be: the addresses of one distribution point, which
+// all lead to the same list, or one file of the operator's.
+type place struct {
+	addresses []string
+	keys      []key // of the addresses
+	file      bool
+	delta     bool
+
+	index   *crl.Index // the list, once it is at hand
+	changed bool       // the file is not that list any more, or somebody else signs it now
+	tried   bool
+	err     error // why it cannot be had
+}
+
+// take adds places, those over HTTP first: they are the ones that can be asked
+// whether anything has changed.
+func take(places []*place, points []crl.Point, delta bool, issuer *x509.Certificate) []*place {
+	for _, point := range points {
+		p := &place{delta: delta}
+		for _, uri := range point.URIs() {
+			known := func(p *place) bool { return slices.Contains(p.addresses, uri) }
+			if len(p.addresses) < maxAddresses && !known(p) && !slices.ContainsFunc(places, known) {
+				p.addresses = append(p.addresses, uri)
+			}
+		}
+		if len(p.addresses) > 0 && len(places) < maxPlaces {
+			slices.SortStableFunc(p.addresses, func(a, b string) int { return rank(a) - rank(b) })
+			for _, address := range p.addresses {
+				p.keys = append(p.keys, keyOf(address, issuer))
+			}
+			places = append(places, p)
+		}
+	}
+	return places
+}
+
+func rank(uri string) int {
+	if strings.HasPrefix(strings.ToLower(uri), "http") {
+		return 0
+	}
+	return 1
+}
+
+// takeFiles adds the operator's files that somebody wrote who may speak of the
+// certificate.
+func (h *hunt) takeFiles(c *x509.Certificate, points []crl.Point) {
+	for _, f := range h.files.all(h.settings.Files, h.Log) {
+		// Nobody knows of whom one is that could never be read.
+		if f.issuer == nil || f.speaksOf(c, points) {
+			h.places = append(h.places, &place{
+				addresses: []string{f.address()}, keys: []key{keyOf(f.address(), h.chain[1])}, file: true, tried: f.err != nil, err: f.err,
+			})
+		}
+	}
+}
+
+// look takes what is at hand, and the places of delta CRLs that complete lists
+// name.
+func (h *hunt) look() {
+	now := h.Clock()
+	for n := 0; n < len(h.places); n++ { // it grows
+		p := h.places[n]
+		p.index, p.changed = nil, false
+		for _, k := range p.keys {
+			index := h.lists.get(k, now)
+			if index == nil {
+				continue
+			}
+			// What was read before stays if the file is spoilt.
+			if p.file {
+				p.changed = !h.files.current(index.Info().Source)
+			} else {
+				p.changed = p.changed || h.lists.lost(k)
+			}
+			// All of the addresses: the first may be behind what another one has said.
+			if p.index == nil || h.better(index.Info(), p.index.Info()) {
+				p.index = index
+			}
+		}
+		if p.index != nil && !p.delta && p.index.Info().FreshestCRL != nil {
+			h.places = take(h.places, p.index.Info().FreshestPoints(), true, h.chain[1])
+		}
+	}
+}
+
+// better reports whether one list is to be asked rather than another one of the
+// same place.
+func (h *hunt) better(one, other *crl.Info) bool {
+	useful, otherUseful := h.question.Concerns(one) == nil, h.question.Concerns(other) == nil
+	if useful != otherUseful {
+		return useful
+	}
+	return one.ThisUpdate.After(other.ThisUpdate)
+}
+
+// foreign reports whether somebody else than who issued the certificate signed what
+// is at hand.
+func (h *hunt) foreign(p *place) bool {
+	return p.index != nil && !bytes.Equal(p.index.Info().Signer, h.chain[1].Raw)
+}
+
+// over reports whether there is no list, or only one that is believed no longer.
+func (h *hunt) over(p *place) bool {
+	return p.index == nil || h.at.After(p.index.Info().NextUpdate.Add(h.settings.Grace))
+}
+
+// wanted reports whether a place is to be asked for its list: for complete lists
+// only until they decide, for delta CRLs and what has changed in a file always.
+func (h *hunt) wanted(p *place, a crl.Answer) bool {
+	switch {
+	case p.tried, h.settings.Fetch == nil && !p.file:
+		return false
+	case p.changed:
+		return true
+	case p.delta:
+		return h.over(p)
+	}
+	return a.Status == crl.Unknown && (h.over(p) || !p.file && p.useless(h.question) != nil)
+}
+
+// useless says why what is at hand has no say.
+func (p *place) useless(q *crl.Question) error { return useless(p.index.Info(), q, p.delta) }
+
+// useless says why a list has no say about a certificate, whatever its dates: it is
+// not the one that belongs where it was fetched.
+func useless(info *crl.Info, q *crl.Question, delta bool) error {
+	if info.Base != nil && !delta {
+		return errors.New("it is a delta CRL, and no complete one")
+	}
+	return q.Concerns(info)
+}
+
+// indexes pairs every complete list with the delta CRLs that might go with it:
+// which of them do is for crl to say.
+func (h *hunt) indexes() []crl.List {
+	var all []crl.List
+	for _, base := range h.places {
+		if base.index == nil || base.index.Info().Base != nil {
+			continue
+		}
+		alone := true
+		for _, delta := range h.places {
+			if delta.index != nil && delta.index.Info().Base != nil {
+				all = append(all, crl.List{Complete: base.index, Delta: delta.index})
+				alone = false
+			}
+		}
+		if alone {
+			all = append(all, crl.List{Complete: base.index})
+		}
+	}
+	return all
+}
+
+// discard forgets damaged indexes; which of them it is does not matter.
+func (h *hunt) discard() {
+	for _, p := range h.places {
+		for _, k := range p.keys {
+			h.lists.drop(k)
+		}
+		p.index = nil
+	}
+}
