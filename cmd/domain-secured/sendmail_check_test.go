@@ -3,12 +3,37 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
 	"domain-secured/internal/testkit/mta"
 )
+
+// TestReadmeHasTheLines: what the README tells Sendmail's operators to write is what the tests have proven.
+func TestReadmeHasTheLines(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := os.ReadFile("../../contrib/sendmail/domain-secured.mc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(lines)) {
+		if line == "\n" || strings.HasPrefix(line, "dnl") {
+			continue
+		}
+		if n++; !strings.Contains(string(readme), "    "+line) {
+			t.Errorf("the README lacks %s", line)
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d lines, want 2", n)
+	}
+}
 
 // testCheckSendmail: the lines in contrib are all that is needed, and what check finds in others is mended by the lines
 // that it gives.

@@ -44,14 +44,3 @@ func (f sendmailFiles) environment() []string {
 	libraries, _ := filepath.Glob(filepath.Join(f.root, "usr/lib/*-linux-gnu*")) // the pattern is a good one
 	return append(environment(), "LD_LIBRARY_PATH="+strings.Join(libraries, ":"))
 }
-
-// makemap writes a map of Sendmail's, from lines of key and value.
-func (f sendmailFiles) makemap(file string, lines ...string) error {
-	c := exec.Command(filepath.Join(f.root, "usr/libexec/sendmail/makemap"), "hash", file)
-	c.Env = f.environment()
-	c.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")
-	if out, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("makemap %s: %w: %s", file, err, out)
-	}
-	return nil
-}
