@@ -155,7 +155,10 @@ func checkPostfix(ctx context.Context, cfg *config.Config, dir string) ([]findin
 	if err != nil {
 		return nil, exitf(exitNotNow, "check --postfix: reading Postfix's settings: %w", err)
 	}
-	want := postconf.Want{PolicyListen: cfg.Policy.Listen.String(), MilterListen: cfg.Milter.Listen.String()}
+	want := postconf.Want{
+		PolicyListen: cfg.Policy.Listen.String(), MilterListen: cfg.Milter.Listen.String(),
+		Sends: cfg.Snapshot.Send.Len() > 0, TLSMapListen: cfg.TLSMap.Listen.String(), PostfixVersion: cfg.PostfixVersion,
+	}
 	for _, c := range cfg.Snapshot.Connectors {
 		want.Connectors = append(want.Connectors, postconf.Connector{
 			Name: c.Name, ClientAddresses: c.ClientAddresses, Ports: c.Ports, Listeners: c.Listeners, Treat: string(c.Treat),

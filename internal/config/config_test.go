@@ -133,6 +133,7 @@ func TestDefaults(t *testing.T) {
 		TLSMap:          door("127.0.0.1:18892"),
 		HTTP:            door("127.0.0.1:18893"),
 		PostfixVersion:  "3.7",
+		QueueDirectory:  "/var/spool/postfix",
 		ProbePort:       25,
 		RevocationOrder: []string{"crl", "ocsp"},
 		CRLFiles:        []string{},

@@ -6,7 +6,6 @@ func (b *builder) notBuilt() {
 		name, what string
 		Door
 	}{
-		{"tlsmap", "the TLS policy door", b.out.TLSMap},
 		{"http", "the status page", b.out.HTTP},
 	} {
 		if b.meta.IsDefined(door.name, "listen") && !door.Listen.IsZero() {

@@ -20,7 +20,7 @@ const (
 )
 
 // Check compares the settings of a Postfix with what has to hold for listed mail to be judged, for what passed to be
-// stamped, and for forged stamps to be removed. It does no I/O. Errors come first.
+// stamped, for forged stamps to be removed, and for mail to listed domains to be held to what is insisted on. It does no I/O. Errors come first.
 func Check(s *Settings, want Want) []Finding {
 	if s == nil {
 		return nil
@@ -56,6 +56,8 @@ func Check(s *Settings, want Want) []Finding {
 		c.networks()
 		c.local()
 	}
+	c.at(nil)
+	c.sending()
 	slices.SortStableFunc(c.found, func(a, b Finding) int { return int(b.Severity) - int(a.Severity) })
 	return c.found
 }

@@ -33,6 +33,9 @@ type FakeOptions struct {
 	// Listen is where it speaks SMTP, host:port; empty is a free port of 127.0.0.1.
 	Listen string
 
+	// MaxTLS is the highest version of TLS, as in crypto/tls; 0 leaves the choice to it.
+	MaxTLS uint16
+
 	// Milter is told of everything, as with smtpd_milters and milter_default_action = tempfail; empty tells
 	// nobody.
 	Milter        string
@@ -103,6 +106,7 @@ func newFake(ctx context.Context, o FakeOptions, forward func(context.Context, s
 		f.tls = &tls.Config{
 			Certificates: []tls.Certificate{o.Certificate.TLSCertificate()},
 			ClientAuth:   tls.RequestClientCert, // asks, and takes any or none
+			MaxVersion:   o.MaxTLS,
 		}
 		if o.ClientCA != nil {
 			// As smtpd_tls_CAfile does, this also names the authority to the client.
