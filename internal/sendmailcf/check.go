@@ -13,6 +13,7 @@ import (
 type Want struct {
 	MilterListen string // [milter] listen: "inet:host:port", "unix:/path", "" for off
 	MTAEvidence  bool   // a partner has evidence = "mta"
+	Sending      bool   // there are domains on the send list
 }
 
 // mcFile is the file that lines are for. sendmail.cf is made of it.
@@ -40,6 +41,9 @@ func Check(s *Settings, want Want) []finding.Finding {
 	c.fingerprint()
 	c.tls()
 	c.crl()
+	if want.Sending {
+		c.put(finding.Warning, "", "", "nothing holds Sendmail to the send list yet, and mail to the domains on it goes out as all mail does: contrib/sendmail has lines for its access map")
+	}
 	slices.SortStableFunc(c.found, func(a, b finding.Finding) int { return int(b.Severity) - int(a.Severity) })
 	return c.found
 }

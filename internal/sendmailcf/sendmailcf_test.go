@@ -110,6 +110,20 @@ func TestDuration(t *testing.T) {
 	}
 }
 
+// TestSending: an operator who fills the send list believes that it is heeded.
+func TestSending(t *testing.T) {
+	s := &Settings{Filters: []Filter{{Name: "x", Socket: "local:/m", Failure: "T"}}}
+	for _, sending := range []bool{false, true} {
+		warned := false
+		for _, f := range Check(s, Want{MilterListen: "unix:/m", Sending: sending}) {
+			warned = warned || strings.Contains(f.Problem, "send list")
+		}
+		if warned != sending {
+			t.Errorf("a send list is %v, and warned is %v", sending, warned)
+		}
+	}
+}
+
 // TestTimes: a filter that is given too little time is worth a warning.
 func TestTimes(t *testing.T) {
 	for times, want := range map[string]bool{
