@@ -37,7 +37,7 @@ func TestPostfixTable(t *testing.T) {
 		entry("xn--mnchen-3ya.example", policy.ModeEnforce, &policy.Demand{Names: []string{"xn--mnchen-3ya.example"}}),
 	}
 	zeros := strings.TrimSuffix(strings.Repeat("00:", 31), ":")
-	const rest = " ciphers=high protocols=>=TLSv1.2\n"
+	const rest = " ciphers=high protocols=>=TLSv1.2 servername=hostname\n"
 	want := "\n# a.example waits: no-starttls: 500?evil.example secure ?\na.example fingerprint match=00:" + zeros + "\n" +
 		"\nb.example secure match=b.example" + rest + ".b.example secure match=b.example" + rest +
 		"\nc.example fingerprint match=01:" + zeros + "|02:" + zeros + rest +

@@ -43,7 +43,7 @@ func testExported(t *testing.T, s *site) {
 
 	table, words := s.export(t, "postfix")
 	for _, want := range []string{
-		"\n.covered.example secure match=covered.example:mail1.covered.example ciphers=high protocols=>=TLSv1.2\n",
+		"\n.covered.example secure match=covered.example:mail1.covered.example ciphers=high protocols=>=TLSv1.2 servername=hostname\n",
 		"\n# testing.example: left out, its mode is testing\n",
 		"\n# revoked.example waits: certificate-revoked: ",
 		"\nm\u00fcnchen.example secure match=xn--mnchen-3ya.example",
