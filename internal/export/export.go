@@ -19,7 +19,7 @@ type Entry struct {
 	Partner *policy.Partner
 	// Demand is what is insisted on; it is not looked at unless the mode is enforce.
 	Demand *policy.Demand
-	// Names are those of each certificate that the servers showed.
+	// Names are those of each certificate that the servers showed, the common name first.
 	Names [][]string
 }
 

@@ -60,7 +60,8 @@ func TestSendmailLines(t *testing.T) {
 		all   bool
 	}{
 		{nil, "", true},
-		{[][]string{{"mail1.a.example", "a.example"}}, "a.example", true},
+		{[][]string{{"mail1.a.example", "a.example"}}, "mail1.a.example", true},
+		{[][]string{{"mail1.a.example", "a.example"}, {"a.example", "mail1.a.example"}, {"a.example", "mail1.a.example"}}, "a.example", true},
 		{[][]string{{"mail2.a.example"}, {"mail1.a.example", "mail2.a.example"}}, "mail2.a.example", true},
 		{[][]string{{"mail2.a.example"}, {"mail1.a.example"}}, "mail1.a.example", false},
 		{[][]string{{"*.a.example"}}, "mail.a.example", true},

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,8 +14,13 @@ const sendmailHead = `# Access map lines for Sendmail, made by: domain-secured e
 #   makemap hash /etc/mail/access < /etc/mail/access.txt    (with what else is in it)
 #
 # They need FEATURE(` + "`access_db'" + `), confCACERT with the partners' authorities, confCLIENT_CERT
-# and confCLIENT_KEY, and FEATURE(` + "`check_cert_altnames'" + `): without it Sendmail compares the
-# common name of a certificate alone.
+# and confCLIENT_KEY.
+#
+# Sendmail compares CN: with the common name of a certificate alone: mail to a server
+# without one waits. With FEATURE(` + "`check_cert_altnames'" + `) it compares the DNS names instead,
+# but then a common name will also do that is the server's own name, as the DNS has it:
+# who can forge MX records, and has a certificate of an authority in confCACERT, gets the
+# mail. Leave the feature out if the partners' certificates allow it.
 #
 # What holds is that of the moment when they were made. What they cannot say:
 # - Whether a certificate is revoked; which one was judged; what is pinned. A domain that
@@ -59,13 +65,13 @@ func Sendmail(entries []Entry) string {
 	return b.String()
 }
 
-// commonName returns the name that most of the certificates have, of several the domain
-// itself or else the first, and whether all have it.
+// commonName returns the name that most of the certificates have, of several the one that
+// is most often the first, and whether all have it.
 func commonName(e Entry) (name string, all bool) {
-	have := make(map[string]int)
+	have, first := make(map[string]int), make(map[string]int)
 	for _, certificate := range e.Names {
 		var own []string
-		for _, name := range certificate {
+		for i, name := range certificate {
 			if base, wildcard := strings.CutPrefix(name, "*."); wildcard {
 				// Sendmail compares this one with a wildcard; of a wildcard over what is
 				// above the domain it is the domain.
@@ -77,14 +83,13 @@ func commonName(e Entry) (name string, all bool) {
 				own = append(own, name)
 				have[name]++
 			}
+			if i == 0 {
+				first[name]++
+			}
 		}
 	}
-	for candidate, count := range have {
-		better := count > have[name]
-		if count == have[name] {
-			better = candidate == e.Domain || name != e.Domain && candidate < name
-		}
-		if name == "" || better {
+	for candidate := range have {
+		if name == "" || cmp.Or(cmp.Compare(have[candidate], have[name]), cmp.Compare(first[candidate], first[name]), cmp.Compare(name, candidate)) > 0 {
 			name = candidate
 		}
 	}

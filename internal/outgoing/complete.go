@@ -11,7 +11,7 @@ import (
 type Complete struct {
 	Demand *policy.Demand
 	// Names are those that speak for the domain, of each trusted certificate that the
-	// servers showed. A name may be a wildcard.
+	// servers showed, its common name first if that does. A name may be a wildcard.
 	Names [][]string
 }
 

@@ -3,6 +3,7 @@ package outgoing
 import (
 	"context"
 	"crypto/x509"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,7 +62,7 @@ func (v *view) judge(ctx context.Context, inspector *gate.Inspector, entry strin
 }
 
 // names returns the names that speak for the domain of the certificates in view that
-// are trusted, one list for each.
+// are trusted, one list for each, the common name first if it is one of them.
 func (v *view) names(inspector *gate.Inspector, entry string, p *policy.Partner, at time.Time) (names [][]string) {
 	v.chains(func(_ string, chain []partner.Certificate) {
 		if chain[0].X509 == nil || !inspector.Trusted(entry, chain, at) {
@@ -85,6 +86,18 @@ func (v *view) names(inspector *gate.Inspector, entry string, p *policy.Partner,
 				own = append(own, name.Name)
 			}
 		}
+		common := chain[0].X509.Subject.CommonName
+		slices.SortStableFunc(own, func(a, b string) int {
+			switch {
+			case a == b:
+				return 0
+			case strings.EqualFold(a, common):
+				return -1
+			case strings.EqualFold(b, common):
+				return 1
+			}
+			return 0
+		})
 		if own != nil {
 			names = append(names, own)
 		}

@@ -81,5 +81,6 @@ var sendingClaims = []sendingClaim{
 	{name: "certificate expired", main: []string{"smtp_tls_chain_files = %D/expired.pem"}, to: "demanding.test", severity: Error, says: "ended on ", outcome: "status=deferred", fixed: "-"},
 	{name: "certificate with another name", main: []string{"smtp_tls_chain_files = %D/wrong.pem"}, to: "demanding.test", severity: Warning, says: "says EHLO mx1.contoso.test", outcome: gone, fixed: "-"},
 	{name: "another EHLO", main: []string{"smtp_helo_name = mx2.contoso.test"}, to: "demanding.test", severity: Warning, says: "says EHLO mx2.contoso.test", outcome: gone, fixed: "-"},
+	{name: "certificate for one partner", main: []string{"smtp_tls_chain_files = %D/expired.pem", "transport_maps = inline:{ demanding.test=own: }"}, master: []string{"own unix - - n - - smtp -o smtp_tls_chain_files=%D/mx1.pem"}, to: "demanding.test", severity: Error, says: "ended on ", outcome: gone, logged: ourCert, fixed: "-"},
 	{name: "certificate of the service", master: []string{"smtp/unix/smtp_tls_chain_files=%D/expired.pem"}, to: "demanding.test", severity: Error, says: "ended on ", outcome: "status=deferred", fixed: "-"},
 }
