@@ -217,7 +217,7 @@ func (s *sendingSite) configure(t *testing.T, main, master []string) *Settings {
 		if name, _, _ := strings.Cut(line, " "); strings.Contains(name, "/") {
 			s.run(t, "postconf", "-P", fill.Replace(line))
 		} else {
-			s.run(t, "postconf", "-M", name+"/unix="+line)
+			s.run(t, "postconf", "-M", name+"/unix="+fill.Replace(line))
 		}
 	}
 	old := time.Now().Add(-5 * time.Second) // see instance.write
