@@ -72,6 +72,19 @@ func TestSuiteBasicRevocation(t *testing.T) {
 			s.user(ca)
 			s.list(ca, numbered(1, madeUp))
 		}},
+		// Two that the suite does not have.
+		{"no CRL number", false, 75, func(s *site) {
+			ca := s.good()
+			s.user(ca)
+			s.list(ca, crlmaker.Options{NoNumber: true})
+		}},
+		{"critical CRL number", false, 75, func(s *site) {
+			ca := s.good()
+			s.user(ca)
+			number := crlmaker.Number(1)
+			number.Critical = true
+			s.list(ca, crlmaker.Options{Extensions: []crlmaker.Extension{number}})
+		}},
 		{"4.4.11 old CRL nextUpdate", false, 75, func(s *site) { s.due(time.Now().Add(-time.Hour)) }},
 		{"4.4.12 pre-2000 CRL nextUpdate", false, 75, func(s *site) { s.due(time.Date(1999, 1, 1, 12, 1, 0, 0, time.UTC)) }},
 		{"4.4.13 GeneralizedTime CRL nextUpdate", true, 0, func(s *site) { s.due(time.Date(2050, 1, 1, 12, 1, 0, 0, time.UTC)) }},
