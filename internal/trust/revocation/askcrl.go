@@ -157,7 +157,11 @@ func (h *hunt) startList(p *place, n int) *job {
 		Checker: h.Checker, client: h.settings.Fetch, key: p.keys[n], address: p.addresses[n], signers: h.signers,
 		useless: func(info *crl.Info) error { return useless(info, h.question, p.delta) },
 	}
-	return h.jobs.startWith(l.key, l.key.with(l.signers), func(ctx context.Context) error {
+	with := l.key
+	if p.file { // it is asked for lists of several scopes, by others for each
+		with = l.key.with(l.signers)
+	}
+	return h.jobs.startWith(l.key, with, func(ctx context.Context) error {
 		if !p.file {
 			return l.fetch(ctx)
 		}
