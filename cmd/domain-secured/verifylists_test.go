@@ -89,6 +89,30 @@ func TestSuiteBasicRevocation(t *testing.T) {
 		{"4.4.12 pre-2000 CRL nextUpdate", false, 75, func(s *site) { s.due(time.Date(1999, 1, 1, 12, 1, 0, 0, time.UTC)) }},
 		{"4.4.13 GeneralizedTime CRL nextUpdate", true, 0, func(s *site) { s.due(time.Date(2050, 1, 1, 12, 1, 0, 0, time.UTC)) }},
 		// crypto/x509 reads no certificate with a negative serial number.
+		{"of our future, but not of the time that is asked about", true, 0, func(s *site) {
+			ca := s.ca("Good CA", s.anchor)
+			s.user(ca)
+			o := numbered(1)
+			o.ThisUpdate, o.NextUpdate = time.Now().Add(240*time.Hour), time.Now().Add(480*time.Hour)
+			s.list(s.anchor, o)
+			s.list(ca, o)
+			s.flags = []string{"--at", time.Now().Add(360 * time.Hour).Format(time.RFC3339)}
+		}},
+		{"of the future", false, 75, func(s *site) {
+			ca := s.good()
+			s.user(ca)
+			o := numbered(1)
+			o.ThisUpdate = time.Now().Add(time.Hour)
+			s.list(ca, o)
+		}},
+		{"thousands of certificates that nobody needs", true, 0, func(s *site) {
+			ca := s.good()
+			s.user(ca)
+			s.list(ca, numbered(1))
+			for range 2000 {
+				s.caOf(s.authorityOf("Good CA"), ca.key, s.anchor)
+			}
+		}},
 		{"4.4.14 negative serial number", true, 65, func(s *site) { s.serials(big.NewInt(-77), big.NewInt(256-77)) }},
 		{"4.4.15 negative serial number, revoked", false, 65, func(s *site) { s.serials(big.NewInt(-77), big.NewInt(-77)) }},
 		{"4.4.16 long serial number", true, 0, func(s *site) { s.serials(long(0x7f), long(0x7e)) }},
