@@ -56,7 +56,8 @@ func newChecker(cfg *config.Config, log *slog.Logger) (*revocation.Checker, erro
 // for nothing, and leaves nothing behind, which is why a signal ends the context of
 // the call and not the process. A second one does.
 func newReader(c *call, s revocation.Settings, shared string, clock func() time.Time) (checker *revocation.Checker, end func()) {
-	ctx, stop := signal.NotifyContext(c.ctx, os.Interrupt, syscall.SIGTERM)
+	before := c.ctx
+	ctx, stop := signal.NotifyContext(before, os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	c.ctx = ctx
 	// It is made when there is something to put into it.
@@ -66,6 +67,7 @@ func newReader(c *call, s revocation.Settings, shared string, clock func() time.
 		checker.Close()
 		os.RemoveAll(dir)
 		stop()
+		c.ctx = before
 	}
 }
 
