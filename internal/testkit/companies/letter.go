@@ -51,7 +51,7 @@ type Outcome struct {
 	Waits  string       // why the sender's domain-secured has mail wait: its log's last word in that matter
 	Reply  string       // the receiver's, "" if it was not asked for one
 	Before []string     // the receiver's reasons in earlier tries, each once
-	Queue  []mta.Queued // of the sender: all that waits
+	Queue  []mta.Queued // of the sender: all that is there
 
 	Arrived []mta.Message // at the receiver
 	Back    *mta.Message  // a bounce to the sender
@@ -114,6 +114,16 @@ func (o *Outcome) read(log string) {
 	if m := reason.FindStringSubmatch(o.Reply); m != nil {
 		o.Before = slices.DeleteFunc(o.Before, func(before string) bool { return before == m[1] })
 	}
+}
+
+// Waiting returns how many messages of its own the sender's Postfix has in its queue; others are on their way in.
+func (o Outcome) Waiting() (n int) {
+	for _, q := range o.Queue {
+		if q.Sender == o.From.Mailbox() {
+			n++
+		}
+	}
+	return n
 }
 
 // isQueued reports whether the letter itself waits.

@@ -94,7 +94,7 @@ func (t table) letter(o companies.Outcome, err error) {
 		reply += "; at first: " + strings.Join(o.Before, ", ")
 	}
 	queue := "empty"
-	switch n := len(o.Queue); {
+	switch n := o.Waiting(); {
 	case o.From.Postfix == nil:
 		queue = "-"
 	case n == 1:

@@ -158,9 +158,9 @@ func tryPrinted(t *testing.T, text string) {
 func TestLetter(t *testing.T) {
 	var out strings.Builder
 	table := newTable(io.Writer(&out), column{"mail", 20}, column{"sender", 20}, column{"receiver", 30}, column{"queue", 7}, column{"expected", 8})
-	contoso, bank := &companies.Company{Name: "Contoso", Postfix: new(mta.Postfix)}, &companies.Company{Name: "Woodgrove Bank"}
+	contoso, bank := &companies.Company{Name: "Contoso", Domain: "contoso.com", Person: "bob", Postfix: new(mta.Postfix)}, &companies.Company{Name: "Woodgrove Bank"}
 	table.letter(companies.Outcome{
-		Letter: companies.Letter{From: contoso, To: bank}, Status: "deferred", Said: "no", Waits: "certificate-expired", Queue: make([]mta.Queued, 2),
+		Letter: companies.Letter{From: contoso, To: bank}, Status: "deferred", Said: "no", Waits: "certificate-expired", Queue: []mta.Queued{{Sender: "bob@contoso.com"}, {Sender: "bob@contoso.com"}, {Sender: "alice@woodgrovebank.com"}},
 	}, errors.New("it differs"))
 	for _, want := range []string{"Contoso to Woodgrove", "deferred (no);", "it was not offered", "2 wait", "NOT\n", "NOT as expected: it differs\n"} {
 		if !strings.Contains(out.String(), want) {
