@@ -60,6 +60,7 @@ type counts struct {
 
 	entries sync.Map // of *tally by entry
 	number  atomic.Int64
+	rest    tally // of what there was no more room for
 }
 
 // maxTallies bounds the entries that are counted one by one.
@@ -86,18 +87,16 @@ func (c *counts) add(f *policy.Facts, v *policy.Verdict, now time.Time) {
 	default:
 		c.none.Add(1)
 	}
-	if t := c.of(v.Entry); t != nil {
-		t.add(f, v, now)
-	}
+	c.of(v.Entry).add(f, v, now)
 }
 
-// of returns the tally of an entry, nil if there is no room for one.
+// of returns the tally of an entry, or the one of the rest.
 func (c *counts) of(entry string) *tally {
 	if t, known := c.entries.Load(entry); known {
 		return t.(*tally)
 	}
 	if entry == "" || c.number.Load() >= maxTallies {
-		return nil
+		return &c.rest
 	}
 	t, known := c.entries.LoadOrStore(strings.Clone(entry), new(tally)) // not the whole list that it is a part of
 	if !known {
@@ -155,8 +154,11 @@ func (g *Gate) Counts() Totals {
 	}
 }
 
-// Tallies yields what became of the mail of each entry, until yield returns false.
-// Of more than 10,000 entries the others are in the totals alone.
+// Tallies yields what became of the mail of each entry, until yield returns false. Of
+// more than 10,000 the others come first, as one without a name.
 func (g *Gate) Tallies(yield func(entry string, t Tally) bool) {
+	if !yield("", g.counts.rest.clone()) {
+		return
+	}
 	g.counts.entries.Range(func(entry, t any) bool { return yield(entry.(string), t.(*tally).clone()) })
 }
