@@ -8,12 +8,13 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-lab: ## see it work: a private Postfix, a partner and an impostor (KEEP=1 leaves it running)
-	@sh internal/testkit/setup.sh lab
-	@$(GO) run ./internal/testkit/lab
+lab: ## see it work: a private Postfix (MTA=sendmail: Sendmail), a partner and an impostor (KEEP=1 leaves it running)
+	@sh internal/testkit/$(if $(filter sendmail,$(MTA)),sendmail.sh,setup.sh lab)
+	@$(GO) run ./internal/testkit/lab $(if $(MTA),-mta $(MTA))
 
 test: ## install what is missing and run everything: lint, race, the biggest case, a smoke of every fuzz target
 	@sh internal/testkit/setup.sh test
+	@sh internal/testkit/sendmail.sh
 	$(MAKE) lint
 	$(MAKE) race
 	$(GO) test -run 'Million' ./internal/config
@@ -25,10 +26,11 @@ race: ## all tests with the race detector
 fuzz: ## every fuzz target for FUZZTIME (2m)
 	FUZZTIME=$(or $(FUZZTIME),2m) sh .ci/fuzz
 
-bench: ## ratios: the milter beside libmilter in C, the policy door beside a raw echo, the million list beside sort -u, a CRL of 100 MB beside crypto/x509
+bench: ## ratios: the milter beside libmilter in C, the policy and TLS policy doors beside a raw echo, the million list beside sort -u, a CRL of 100 MB beside crypto/x509
 	@sh internal/testkit/setup.sh test
 	$(GO) test -run '^$$' -bench 'Milter' -benchtime 5x -timeout 30m ./internal/testkit/milterload
 	$(GO) test -run '^$$' -bench 'Door' -benchtime 10x ./internal/gate
+	$(GO) test -run '^$$' -bench 'TLSMapDoor' -benchtime 10x ./internal/outgoing
 	$(GO) test -run '^$$' -bench 'Million' -benchtime 5x ./internal/config
 	$(GO) test -run '^$$' -bench 'Question' -benchtime 5x ./internal/trust/crl
 	$(GO) test -run '^$$' -bench 'Ask' -benchtime 5x ./internal/trust/revocation

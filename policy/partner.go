@@ -121,6 +121,9 @@ type Roots struct {
 	Pool *x509.CertPool
 	// ID is equal for equal sets of certificates: chains are remembered by it.
 	ID Hash
+	// PEM are the certificates for a mail server that is to build chains itself; nil if
+	// they are the system's alone, which it has.
+	PEM []byte
 }
 
 // Hash is a SHA-256, of a certificate or of a public key (its DER

@@ -86,18 +86,21 @@ func (s *Snapshot) Sender(f *Facts) Sender {
 // nothing to judge.
 func (s *Sender) Listed() bool { return s.listed }
 
-// entry returns the entry of the receive list that covers a sender's domain: the
-// domain itself, else the nearest above it whose partner covers what is below.
-func (s *Snapshot) entry(r reading) (string, bool) {
-	if entry, listed := s.Receive.Find(r.domain); listed {
+// entry returns the entry of the receive list that covers a sender's domain.
+func (s *Snapshot) entry(r reading) (string, bool) { return s.entryOf(s.Receive, r) }
+
+// entryOf returns the entry of a list that covers a domain: the domain itself, else the
+// nearest above it whose partner covers what is below.
+func (s *Snapshot) entryOf(list *List, r reading) (string, bool) {
+	if entry, listed := list.Find(r.domain); listed {
 		return entry, true
 	}
 	if !r.hostName {
-		return s.entryWithin(r.domain)
+		return list.entryWithin(r.domain)
 	}
 	if s.subdomains {
 		for parent := parentOf(r.domain); parent != ""; parent = parentOf(parent) {
-			if p := s.Partners[parent]; p != nil && p.Subdomains && s.Receive.Contains(parent) {
+			if p := s.Partners[parent]; p != nil && p.Subdomains && list.Contains(parent) {
 				return p.Domain, true
 			}
 		}
@@ -108,7 +111,7 @@ func (s *Snapshot) entry(r reading) (string, bool) {
 // entryWithin looks for a listed domain at the end of what is no host name, such
 // as "mail_1.woodgrovebank.com" or "\xff.woodgrovebank.com": a mail server may
 // take it for one, so it is not let off as unlisted.
-func (s *Snapshot) entryWithin(domain string) (string, bool) {
+func (l *List) entryWithin(domain string) (string, bool) {
 	if len(domain) > maxSenderDomain {
 		domain = domain[len(domain)-maxSenderDomain:]
 	}
@@ -129,7 +132,7 @@ func (s *Snapshot) entryWithin(domain string) (string, bool) {
 			}
 			suffix = ascii
 		}
-		if entry, listed := s.Receive.Find(suffix); listed {
+		if entry, listed := l.Find(suffix); listed {
 			found = entry // a longer one is more specific
 		}
 	}

@@ -217,7 +217,7 @@ func (v *vetting) name() finding {
 		if v.reported.Presence == PresenceNo {
 			return skipped(noCertificate)
 		}
-		return v.matchAny([]string{v.reported.CN})
+		return v.matchAny(v.reported.names())
 	}
 	if why, unparsed := v.unparsed(); unparsed {
 		return why

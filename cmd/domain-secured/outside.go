@@ -16,6 +16,7 @@ type outside struct {
 	log     *slog.Logger
 	pending *partner.Pending
 	lookout *gate.Lookout
+	view    *gate.Outside // nil if nobody can be looked at
 }
 
 func newOutside(cfg *config.Config, g *gate.Gate, log *slog.Logger) *outside {
@@ -33,7 +34,8 @@ func (o *outside) use(cfg *config.Config) {
 		o.log.Error("partners cannot be looked at, check dns.resolver", "error", err)
 		return
 	}
-	o.lookout.Use(gate.Outside{Resolver: resolver, Port: uint16(cfg.ProbePort), AllowPrivate: cfg.AllowPrivate, Hello: cfg.Hostname})
+	o.view = &gate.Outside{Resolver: resolver, Port: uint16(cfg.ProbePort), AllowPrivate: cfg.AllowPrivate, Hello: cfg.Hostname}
+	o.lookout.Use(*o.view)
 }
 
 func newResolver(cfg *config.Config) (*partner.Resolver, error) {

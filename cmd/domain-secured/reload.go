@@ -12,8 +12,10 @@ import (
 	"domain-secured/internal/config"
 	"domain-secured/internal/gate"
 	"domain-secured/internal/ops"
+	"domain-secured/internal/outgoing"
 	"domain-secured/internal/trust"
 	"domain-secured/internal/trust/revocation"
+	"domain-secured/policy/tlsmap"
 )
 
 const (
@@ -31,10 +33,12 @@ type reloader struct {
 	log    *slog.Logger
 	file   string // the configuration
 
-	outside *outside
-	checker *revocation.Checker
-	own     *own
-	sent    *outbound
+	outside  *outside
+	checker  *revocation.Checker
+	own      *own
+	insister *outgoing.Insister
+	tlsmap   *tlsmap.Server
+	sent     *outbound
 
 	reread bool // the configuration is to be read again
 	// What the log was last told is wrong, "" for nothing: it is said once.
@@ -123,10 +127,12 @@ func (r *reloader) readLists() {
 	}
 	r.wrongLists = ""
 	was := r.config.Snapshot
-	r.use(next)
 	if next.Snapshot.Receive.Equal(was.Receive) && next.Snapshot.Send.Equal(was.Send) {
-		return // a comment, or a second look at a file that was new
+		// A comment, or a second look at a file that was new: nothing is judged anew.
+		next.Snapshot, r.config = was, next
+		return
 	}
+	r.use(next)
 	r.log.Info("lists read", "receive", next.Snapshot.Receive.Len(), "send", next.Snapshot.Send.Len())
 }
 
@@ -147,15 +153,16 @@ func (r *reloader) reload() {
 	}
 	again := next.Resolver != r.config.Resolver || next.TrustAD != r.config.TrustAD || next.ProbePort != r.config.ProbePort ||
 		next.AllowPrivate != r.config.AllowPrivate || next.Hostname != r.config.Hostname
+	if again {
+		r.outside.use(next)
+	}
 	r.use(next)
 	r.checker.Use(settings)
 	r.own.use(next)
 	if err := r.sent.use(next); err != nil {
 		r.complain("TLS reports are not heard", err)
 	}
-	if again {
-		r.outside.use(next)
-	}
+	r.tlsmap.Use(postfixVersion(next))
 	r.watch, r.wrongLists = next.Watch(), ""
 	for _, warning := range next.Warnings {
 		r.log.Warn(warning)
@@ -166,6 +173,7 @@ func (r *reloader) reload() {
 func (r *reloader) use(next *config.Config) {
 	r.config = next
 	r.gate.Replace(next.Snapshot)
+	r.insister.Use(sendingSettings(next, r.outside.view))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.loaded, r.problem, r.problemAt = time.Now(), "", time.Time{}

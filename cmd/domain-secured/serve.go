@@ -13,9 +13,11 @@ import (
 	"domain-secured/internal/config"
 	"domain-secured/internal/gate"
 	"domain-secured/internal/ops"
+	"domain-secured/internal/outgoing"
 	"domain-secured/internal/trust"
 	"domain-secured/milter"
 	"domain-secured/policy/delegation"
+	"domain-secured/policy/tlsmap"
 )
 
 var serveCommand = &command{
@@ -63,8 +65,8 @@ func serve(ctx context.Context, file string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Milter.Listen.IsZero() && cfg.Policy.Listen.IsZero() {
-		return exitf(exitConfiguration, "%s: milter.listen and policy.listen are \"\": there is no door to serve", cfg.File)
+	if cfg.Milter.Listen.IsZero() && cfg.Policy.Listen.IsZero() && cfg.TLSMap.Listen.IsZero() {
+		return exitf(exitConfiguration, "%s: milter.listen, policy.listen and tlsmap.listen are \"\": there is no door to serve", cfg.File)
 	}
 	for _, warning := range cfg.Warnings {
 		log.Warn(warning)
@@ -82,6 +84,9 @@ func serve(ctx context.Context, file string, log *slog.Logger) error {
 	g.CheckRevocation(r.checker)
 	r.own = newOwn(cfg, g, log)
 	defer r.own.close()
+	r.insister = outgoing.New(g, sendingSettings(cfg, r.outside.view), time.Now, log)
+	defer r.insister.Close()
+	r.tlsmap = tlsmap.NewServer(r.insister, postfixVersion(cfg), log)
 	if r.sent, err = newOutbound(cfg, g, log); err != nil {
 		return err
 	}
@@ -90,6 +95,7 @@ func serve(ctx context.Context, file string, log *slog.Logger) error {
 	d := doors{
 		{name: "milter", config: cfg.Milter, server: milter.NewServer(g, log), grace: messageTime},
 		{name: "policy", config: cfg.Policy, server: delegation.NewServer(g, log), grace: requestTime},
+		{name: "tlsmap", config: cfg.TLSMap, server: r.tlsmap, grace: requestTime},
 		// Last, so that it says until the end that there is nobody to ask any more.
 		{name: "http", config: cfg.HTTP, server: ops.NewHTTP(o.ready.Load, o.status, cfg.AllowRemote, log), grace: time.Second},
 	}
@@ -107,7 +113,7 @@ func serve(ctx context.Context, file string, log *slog.Logger) error {
 	o.ready.Store(false)
 	d.shutdown(log)
 	g.Close()
-	log.Info("stopped", "judged", g.Counts())
+	log.Info("stopped", "judged", g.Counts(), "sending", r.insister.Counts())
 	return err
 }
 

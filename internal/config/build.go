@@ -45,7 +45,6 @@ func (b *builder) build() (*Config, error) {
 	if err := b.err(); err != nil {
 		return nil, err
 	}
-	b.notBuilt()
 	c.Snapshot.Hostname = c.Hostname
 	c.Warnings = c.ownWarnings
 	return c, nil
@@ -152,11 +151,29 @@ func (b *builder) doors() {
 			}
 		}
 	}
-	if !regexp.MustCompile(`^[0-9]+\.[0-9]+$`).MatchString(k.TLSMap.PostfixVersion) {
-		b.bad([]any{"tlsmap", "postfix_version"}, "tlsmap.postfix_version = %q is not a version such as \"3.7\"", k.TLSMap.PostfixVersion)
+	b.tlsmap()
+}
+
+// oldestPostfix knows all that is answered: tafile came with it.
+const oldestPostfix = "2.11"
+
+var postfixVersion = regexp.MustCompile(`^([0-9]{1,4})\.([0-9]{1,4})$`)
+
+// tlsmap fills in what is about the TLS policy door alone.
+func (b *builder) tlsmap() {
+	k := b.keys.TLSMap
+	switch m := postfixVersion.FindStringSubmatch(k.PostfixVersion); {
+	case m == nil:
+		b.bad([]any{"tlsmap", "postfix_version"}, "tlsmap.postfix_version = %q is not a version such as \"3.7\"", k.PostfixVersion)
+	case len(m[1]) == 1 && (m[1] < "2" || m[1] == "2" && (len(m[2]) < 2 || m[2] < "11")):
+		b.bad([]any{"tlsmap", "postfix_version"}, "tlsmap.postfix_version = %q is too old: %s is the first that can be told all there is to say", k.PostfixVersion, oldestPostfix)
 	}
-	b.out.PostfixVersion = k.TLSMap.PostfixVersion
-	b.out.TAFileDir = b.path(k.TLSMap.TAFileDir)
+	b.out.PostfixVersion = k.PostfixVersion
+	b.out.TAFileDir, b.out.QueueDirectory = b.path(k.TAFileDir), b.path(k.QueueDirectory)
+	// postconf(5) smtp_tls_policy_maps: blanks and commas stand between attributes.
+	if strings.ContainsAny(b.out.TAFileDir, " \t\r\n,") {
+		b.bad([]any{"tlsmap", "tafile_dir"}, "tlsmap.tafile_dir = %q: Postfix cannot be told of a path with a blank or a comma in it", k.TAFileDir)
+	}
 }
 
 // listenKey is the key that says where a door listens.

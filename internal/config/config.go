@@ -16,7 +16,8 @@ type Config struct {
 	Milter, Policy, TLSMap, HTTP Door
 
 	PostfixVersion string // oldest Postfix that asks the TLS policy door
-	TAFileDir      string
+	TAFileDir      string // where files of roots are written for it, "" for nowhere
+	QueueDirectory string // its own, which it sees those files from
 
 	Resolver        string // host:port, "" for the system's
 	TrustAD         bool

@@ -134,6 +134,7 @@ func TestDefaults(t *testing.T) {
 		HTTP:            door("127.0.0.1:18893"),
 		TLSRPT:          Door{Mode: 0o660, Group: -1},
 		PostfixVersion:  "3.7",
+		QueueDirectory:  "/var/spool/postfix",
 		ProbePort:       25,
 		RevocationOrder: []string{"crl", "ocsp"},
 		CRLFiles:        []string{},

@@ -39,6 +39,7 @@ type tlsmapKeys struct {
 	doorKeys
 	PostfixVersion string `toml:"postfix_version"`
 	TAFileDir      string `toml:"tafile_dir"`
+	QueueDirectory string `toml:"queue_directory"`
 }
 
 type httpKeys struct {
@@ -120,7 +121,7 @@ func defaults() keys {
 		Lists:    listKeys{Receive: "receive.list", Send: "send.list"},
 		Milter:   doorKeys{Listen: "inet:127.0.0.1:18890"},
 		Policy:   doorKeys{Listen: "inet:127.0.0.1:18891"},
-		TLSMap:   tlsmapKeys{doorKeys: doorKeys{Listen: "inet:127.0.0.1:18892"}, PostfixVersion: "3.7"},
+		TLSMap:   tlsmapKeys{doorKeys: doorKeys{Listen: "inet:127.0.0.1:18892"}, PostfixVersion: "3.7", QueueDirectory: "/var/spool/postfix"},
 		HTTP:     httpKeys{doorKeys: doorKeys{Listen: "inet:127.0.0.1:18893"}},
 		Probe:    probeKeys{Port: 25},
 		Revocation: revocationKeys{

@@ -65,6 +65,7 @@ func (c *Config) listWarnings() (warnings []string) {
 			warn("[partner.%q] names: a pass proves who runs these hosts, not which of its customers sent the message", name)
 		}
 	}
+	c.sendWarnings(warn)
 	if s.Defaults.Trust == policy.TrustPins && hasOthers(s) {
 		warn(`[defaults] trust = "pins": listed domains without pins of their own are always refused`)
 	}
@@ -72,6 +73,40 @@ func (c *Config) listWarnings() (warnings []string) {
 		warn(`[defaults] evidence = "mta": listed domains without mta_issuer of their own are always refused`)
 	}
 	return warnings
+}
+
+// sendWarnings are about domains that mail is sent to.
+func (c *Config) sendWarnings(warn func(string, ...any)) {
+	s := c.Snapshot
+	about := func(where string, p *policy.Partner) {
+		verify := p.Sending()
+		switch {
+		case p.Mode == policy.ModeOff:
+		case verify == policy.SendVerifyPins && len(p.Pins) == 0:
+			warn("%s mail to listed domains without pins of their own waits: there is nothing to insist on", where)
+		case verify == policy.SendVerifyNames && p.Roots != nil && p.Roots.PEM != nil && c.TAFileDir == "":
+			warn("%s has roots of its own, and mail is sent by names: it waits until tlsmap.tafile_dir says where Postfix finds them", where)
+		case verify == policy.SendVerifyNames && p.Revocation != policy.RevocationOff:
+			warn("%s mail is sent by names: whether the server's certificate is revoked is not asked (send_verify = \"vetted\" asks)", where)
+		}
+		if p.Mode == policy.ModeTesting {
+			warn("%s mode = \"testing\": mail leaves for it whatever its servers are", where)
+		}
+		if p.MinBits > 128 {
+			warn("%s min_bits = %d: Postfix cannot be told so of TLS 1.3, which has a cipher of 128 bits", where, p.MinBits)
+		}
+	}
+	for _, name := range partnerNames(s) {
+		if s.Send.Contains(name) {
+			about(fmt.Sprintf("[partner.%q]", name), s.Partners[name])
+		}
+	}
+	for domain := range s.Send.All() {
+		if s.Partners[domain] == nil {
+			about("[defaults]", s.Defaults)
+			break
+		}
+	}
 }
 
 // hasOthers reports whether a domain of the receive list has no settings of its own.

@@ -115,6 +115,12 @@ func (b *builder) contradictions(path func(string) []any, p *policy.Partner, own
 	if p.SendVerify == policy.SendVerifyPins && isPartner && len(p.Pins) == 0 {
 		b.bad(path("send_verify"), `%s: send_verify = "pins" without pins: nothing could ever be sent`, dotted(path("")[:2]))
 	}
+	switch {
+	case p.SendVerify == policy.SendVerifyNames && p.Trust == policy.TrustPins:
+		b.bad(path("send_verify"), `%s = "names" with trust = "pins": where only a pin is trusted, a name proves nothing`, dotted(path("send_verify")))
+	case p.SendVerify == policy.SendVerifyVetted && p.Evidence == policy.EvidenceMTA:
+		b.bad(path("send_verify"), `%s = "vetted" with evidence = "mta": what only the mail server judges cannot be judged here`, dotted(path("send_verify")))
+	}
 	if p.Evidence != policy.EvidenceMTA {
 		if p.MTAIssuer != "" {
 			b.bad(path("mta_issuer"), `%s: mta_issuer is only looked at with evidence = "mta"`, dotted(path("mta_issuer")))

@@ -27,5 +27,9 @@ func ReadRoots(names []string) (roots *policy.Roots, warning string, err error) 
 		all = append(all, some...)
 	}
 	r := trust.NewRoots(all)
-	return &policy.Roots{Pool: r.Pool, ID: r.ID}, warning, nil
+	roots = &policy.Roots{Pool: r.Pool, ID: r.ID}
+	if len(names) != 1 || names[0] != "system" {
+		roots.PEM = trust.MarshalCertificates(all...)
+	}
+	return roots, warning, nil
 }

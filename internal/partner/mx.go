@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -32,6 +33,17 @@ func (r *Resolver) MX(ctx context.Context, domain string) (hosts []MX, secure bo
 	hosts, a, err := r.mx(ctx, domain)
 	return hosts, a.secure, err
 }
+
+// MXFor is [Resolver.MX] for who keeps the answer: ttl is how long that may be, also for
+// the errors that are answers.
+func (r *Resolver) MXFor(ctx context.Context, domain string) (hosts []MX, ttl time.Duration, err error) {
+	hosts, a, err := r.mx(ctx, domain)
+	return hosts, a.ttl, err
+}
+
+// IsAnswer reports whether an error of a [Resolver] is an answer: there is nothing to
+// be found, and asking again will not change that.
+func IsAnswer(err error) bool { return isAnswer(err) }
 
 // mx is MX with all that is known of the answer.
 func (r *Resolver) mx(ctx context.Context, domain string) ([]MX, answer, error) {

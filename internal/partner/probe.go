@@ -14,7 +14,7 @@ const (
 	defaultPort       = 25
 	resolveTimeout    = 30 * time.Second // for all names of a look
 	sessionTimeout    = 15 * time.Second
-	sessions          = 8  // at the same time, of all looks together
+	sessions          = 8  // at the same time, of all looks together, if nothing else is said
 	sessionsOfLook    = 4  // of these for one look
 	maxProbeHosts     = 20 // named by the operator
 	maxClients        = 4
@@ -23,6 +23,7 @@ const (
 
 // Target is what is looked at.
 type Target struct {
+	// Domain is whose MX hosts are looked at; "" looks at Hosts and Clients alone.
 	Domain string
 	// Hosts are looked at besides those of the MX records, at most 20.
 	Hosts []string
@@ -54,16 +55,20 @@ type Options struct {
 	Complain func(error)
 }
 
-// Prober looks at partners, with at most eight connections at the same time. Its
-// methods may be called at the same time.
+// Prober looks at partners, with a limited number of connections at the same time.
+// Its methods may be called at the same time.
 type Prober struct {
 	slots   chan struct{}
 	timeout time.Duration
 }
 
-// NewProber returns a prober. One is enough.
-func NewProber() *Prober {
-	return &Prober{slots: make(chan struct{}, sessions), timeout: sessionTimeout}
+// NewProber returns a prober with at most eight connections at the same time. One is
+// enough.
+func NewProber() *Prober { return NewProberOf(sessions) }
+
+// NewProberOf returns a prober with at most n connections at the same time.
+func NewProberOf(n int) *Prober {
+	return &Prober{slots: make(chan struct{}, n), timeout: sessionTimeout}
 }
 
 // Probe looks at every address of every host that takes a domain's mail, at most
@@ -91,12 +96,11 @@ func (p *Prober) Probe(ctx context.Context, t Target, o Options) *Report {
 func findHosts(ctx context.Context, r *Report, t Target, o Options) []*Host {
 	hosts := []*Host{} // a list in JSON, too
 	known := make(map[string]bool)
-	mxs, secure, err := o.Resolver.MX(ctx, t.Domain)
-	r.MXSecure = secure
-	if err != nil {
-		r.Problem, r.Detail = dnsProblem(err), printable(err.Error())
-		if r.Problem == NoAddress {
-			r.Problem = NoMX
+	var mxs []MX
+	if t.Domain != "" {
+		var err error
+		if mxs, r.MXSecure, err = o.Resolver.MX(ctx, t.Domain); err != nil {
+			r.Problem, r.Detail = MXProblem(err), printable(err.Error())
 		}
 	}
 	for _, mx := range mxs {
@@ -152,6 +156,14 @@ func (h *Host) resolve(ctx context.Context, o Options) {
 	if found.err != nil {
 		h.TLSADetail = printable(found.err.Error())
 	}
+}
+
+// MXProblem says which problem an error of [Resolver.MX] is.
+func MXProblem(err error) Problem {
+	if p := dnsProblem(err); p != NoAddress {
+		return p
+	}
+	return NoMX
 }
 
 func dnsProblem(err error) Problem {

@@ -10,9 +10,13 @@ import (
 
 // Want is what our own configuration says.
 type Want struct {
-	PolicyListen string      // [policy] listen: "inet:host:port", "unix:/path", "" for off
-	MilterListen string      // [milter] listen, likewise
-	Connectors   []Connector // in the configuration's order: the first that matches holds
+	PolicyListen   string // [policy] listen: "inet:host:port", "unix:/path", "" for off
+	MilterListen   string // [milter] listen, likewise
+	Sends          bool   // there are domains on the send list
+	TLSMapListen   string // [tlsmap] listen, likewise
+	PostfixVersion string // [tlsmap] postfix_version
+
+	Connectors []Connector // in the configuration's order: the first that matches holds
 }
 
 // Connector is a listener or a range of clients with a treatment of its own. It matches by all that is set; what is

@@ -58,12 +58,15 @@ type oddity struct {
 
 // Start starts a server with a zone: resource records as in a master file
 // (RFC 1035 section 5), each name in full, with or without the final dot.
-func Start(zone string) (*Server, error) {
+func Start(zone string) (*Server, error) { return StartAt("127.0.0.1:0", zone) }
+
+// StartAt is Start at an address, host:port.
+func StartAt(addr, zone string) (*Server, error) {
 	s := &Server{secure: make(map[string]bool), odd: make(map[question]oddity), asked: make(map[question]int)}
 	if err := s.Add(zone); err != nil {
 		return nil, err
 	}
-	packets, listener, err := listen()
+	packets, listener, err := listen(addr)
 	if err != nil {
 		return nil, fmt.Errorf("start DNS server: %w", err)
 	}
@@ -80,9 +83,9 @@ func Start(zone string) (*Server, error) {
 }
 
 // listen takes a port that is free for UDP and TCP.
-func listen() (net.PacketConn, net.Listener, error) {
+func listen(addr string) (net.PacketConn, net.Listener, error) {
 	for try := 1; ; try++ {
-		packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+		packets, err := net.ListenPacket("udp", addr)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -36,6 +36,10 @@ Everything stays up until Ctrl-C. To talk to it, from another terminal:
   its log        {{.LogFile}}
   its mailbox    {{.Mailbox}}
 {{- end}}
+{{- with .Sendmail}}
+  Sendmail       {{.ConfigFile}}
+  its sessions   {{.TrafficFile}}
+{{- end}}
 `))
 
 // keepUp says how to talk to what runs, and waits until ctx ends, or domain-secured does.
@@ -45,10 +49,11 @@ func keepUp(ctx context.Context, site *cases.Site, binary string, out io.Writer)
 	if err := errors.Join(os.WriteFile(certificate, good.PEM(), 0o644), os.WriteFile(key, good.KeyPEM(), 0o600)); err != nil {
 		return err
 	}
-	postfix, _ := site.MTA.(*mta.Postfix) // nil with the fake
+	postfix, _ := site.MTA.(*mta.Postfix) // nil if it is another server
+	sendmail, _ := site.MTA.(*mta.Sendmail)
 	err := keepText.Execute(out, map[string]any{
 		"Addr": site.MTA.Addr(), "Recipient": cases.Recipient, "Certificate": certificate, "Key": key,
-		"Binary": binary, "Config": site.Config, "Log": site.LogFile(), "Postfix": postfix,
+		"Binary": binary, "Config": site.Config, "Log": site.LogFile(), "Postfix": postfix, "Sendmail": sendmail,
 	})
 	if err != nil {
 		return err

@@ -2,9 +2,9 @@
 // partner and from impostors, and shows what came of them. It touches its own temporary folder and
 // loopback, nothing else.
 //
-//	go run ./internal/testkit/lab [-binary PATH] [-fake]
+//	go run ./internal/testkit/lab [-binary PATH] [-mta postfix|sendmail|fake]
 //
-// Without Postfix, or without root, a fake MTA takes Postfix's place. With KEEP=1 in the environment all
+// Where nothing is said and Postfix cannot run, a fake MTA takes its place. With KEEP=1 in the environment all
 // stays up until Ctrl-C, to be talked to. Exit status: 0 all as expected, 1 not, 64 usage, 130 interrupted.
 package main
 
@@ -20,7 +20,6 @@ import (
 	"syscall"
 
 	"domain-secured/internal/testkit/cases"
-	"domain-secured/internal/testkit/mta"
 )
 
 func main() {
@@ -34,11 +33,11 @@ func run(ctx context.Context, args []string, keep bool, stdout, stderr io.Writer
 	flags := flag.NewFlagSet("lab", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	binary := flags.String("binary", "", "the domain-secured to try; built from this module when empty")
-	fake := flags.Bool("fake", false, "use the fake MTA, even if there is a Postfix")
+	server := flags.String("mta", "", "postfix, sendmail or fake; postfix when empty, or the fake one where it cannot run")
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
 		return 64
 	}
-	failed, err := lab(ctx, *binary, *fake, keep, stdout)
+	failed, err := lab(ctx, *binary, cases.Server(*server), keep, stdout)
 	switch {
 	case err != nil && ctx.Err() != nil: // whatever the error: a program that was killed, a wait that ended
 		fmt.Fprintln(stderr, "lab: interrupted")
@@ -53,14 +52,12 @@ func run(ctx context.Context, args []string, keep bool, stdout, stderr io.Writer
 }
 
 // lab runs it all and returns how many cases did not come out as they should.
-func lab(ctx context.Context, binary string, fake, keep bool, out io.Writer) (failed int, err error) {
-	if !fake {
-		if _, err := mta.FindPostfix(); err != nil {
+func lab(ctx context.Context, binary string, server cases.Server, keep bool, out io.Writer) (failed int, err error) {
+	if server == "" {
+		if err := cases.Postfix.Find(); err != nil {
 			fmt.Fprintf(out, "Using a fake MTA, not Postfix: %v.\n", err)
-			fake = true
+			server = cases.Fake
 		}
-	} else {
-		fmt.Fprintln(out, "Using a fake MTA, not Postfix, as told.")
 	}
 	dir, err := os.MkdirTemp("", "domain-secured-lab-")
 	if err != nil {
@@ -75,7 +72,7 @@ func lab(ctx context.Context, binary string, fake, keep bool, out io.Writer) (fa
 		return 0, err
 	}
 
-	site, err := cases.Setup(ctx, cases.SetupOptions{Binary: binary, Dir: dir, Fake: fake})
+	site, err := cases.Setup(ctx, cases.SetupOptions{Binary: binary, Dir: dir, Server: server})
 	if err != nil {
 		return 0, err
 	}

@@ -86,7 +86,7 @@ func (h *hunt) fetch(a crl.Answer) crl.Answer {
 			if now {
 				urgent++
 			}
-			go func() { results <- result{p, now, h.fetchPlace(p, wait)} }()
+			go func() { results <- result{p, now, h.fetchPlace(p, wait, now)} }()
 		}
 		if running == 0 || a.Status != crl.Unknown && urgent == 0 {
 			return a
@@ -119,14 +119,14 @@ var (
 
 // fetchPlace tries the addresses of a place in turn, and gives each its share of
 // the time: one that is dead must not keep us from another one. Who may not wait
-// only has the fetch started.
-func (h *hunt) fetchPlace(p *place, wait bool) error {
+// only has the fetch started. extra says that there may be an answer without it.
+func (h *hunt) fetchPlace(p *place, wait, extra bool) error {
 	var problems []error
 	for n, address := range p.addresses {
 		j := h.startList(p, n)
 		ctx, cancel := share(h.ctx, len(p.addresses)-n)
-		// A delta CRL that could not be had the last time keeps nobody waiting.
-		err := j.wait(ctx, wait && !(p.delta && j.again))
+		// It keeps nobody waiting if it could not be had the last time.
+		err := j.wait(ctx, wait && !(extra && j.again && !p.file))
 		cancel()
 		switch {
 		case err == nil:

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -158,6 +159,38 @@ func TestNewerBySigner(t *testing.T) {
 	w.want(w.question(leaf, signer.Certificate.Leaf), Revoked, "CRL 9")
 }
 
+// TestSignerRollover: who refreshes a list knows only who signed the last one. When
+// somebody else does, the next question that knows him has it fetched, however
+// long the last one holds.
+func TestSignerRollover(t *testing.T) {
+	w := newWorld(t)
+	w.serveList("/root2.crl", w.list(w.root))
+	one, two := w.twin("/root2.crl"), w.twin("/root2.crl")
+	leaf := w.leaf(pki.LeafOptions{CRL: []string{w.url("/ca.crl")}})
+	list := w.list(w.ca, number(1))
+	list.Key, list.NextUpdate = one.Key, w.now().Add(30*24*time.Hour)
+	w.serveList("/ca.crl", list)
+	w.want(w.question(leaf, one.Certificate.Leaf), Good, "CRL 1")
+	w.pass(23 * time.Hour)
+	list = revoked(leaf)(w.list(w.ca, number(2)))
+	list.Key = two.Key
+	w.serveList("/ca.crl", list)
+	w.pass(2 * time.Hour)
+	w.serveList("/root2.crl", w.list(w.root))
+	w.refresh()
+	w.want(w.question(leaf, one.Certificate.Leaf), Good, "CRL 1")
+	w.pass(failureTime + time.Second)
+	release := make(chan struct{})
+	w.handle("/ca.crl", func(rw http.ResponseWriter, _ *http.Request) {
+		<-release
+		_, _ = rw.Write(must(crlmaker.Bytes(list)))
+	})
+	w.want(w.question(leaf, one.Certificate.Leaf, two.Certificate.Leaf), Good, "CRL 1") // nobody waits for it
+	close(release)
+	w.checker.jobs.wait()
+	w.want(w.question(leaf, one.Certificate.Leaf, two.Certificate.Leaf), Revoked, "CRL 2")
+}
+
 // TestSourcelessAuthority: whoever asks knows what he wants of the authorities in
 // the chain. That one names no source makes no responder and no signer below it
 // unknown.
@@ -220,5 +253,50 @@ func TestManySigners(t *testing.T) {
 	chain = append(chain, w.root.Certificate.Leaf)
 	if a, took := w.within(30*time.Second, Question{Chain: chain, Others: others, At: w.now()}); a.Status != Unknown || took > 5*time.Second {
 		t.Errorf("%v after %v: %s", a.Status, took, a.Detail)
+	}
+}
+
+// TestClose: whoever waits when it ends is answered, and so is who asks after it.
+func TestClose(t *testing.T) {
+	w := newWorld(t)
+	w.hang("/dead.crl", "/ocsp")
+	answers := make(chan Answer)
+	leaf := w.leaf(pki.LeafOptions{CRL: []string{w.url("/dead.crl")}, OCSP: []string{w.url("/ocsp")}})
+	w.serveList("/ca.crl", w.list(w.ca))
+	good := w.leaf(pki.LeafOptions{CRL: []string{w.url("/ca.crl")}})
+	w.want(w.question(good), Good, "")
+	for range 2 * maxWaiting {
+		go func() { answers <- w.checker.Ask(context.Background(), w.question(leaf)) }()
+	}
+	eventually(t, "eight wait", func() bool { return len(w.checker.waiting) == maxWaiting })
+	start := time.Now()
+	w.checker.Close()
+	if took := time.Since(start); took >= closeTime {
+		t.Errorf("Close took %v", took)
+	}
+	for range 2 * maxWaiting {
+		if a := <-answers; a.Status != Unknown {
+			t.Errorf("%v: %s", a.Status, a.Detail)
+		}
+	}
+	w.want(w.question(leaf), Unknown, "")
+	w.want(w.question(good), Unknown, "")
+}
+
+// TestManyJobs: more fetches than there may be are refused, not kept.
+func TestManyJobs(t *testing.T) {
+	w := newWorld(t)
+	w.hang("/dead.crl")
+	for n := range maxJobs + 20 {
+		leaf := w.leaf(pki.LeafOptions{CRL: []string{w.url(fmt.Sprintf("/dead.crl?%d", n))}})
+		words := "longer than a message may wait"
+		if n >= maxJobs {
+			words = "fetches are waiting already"
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Nanosecond)
+		if a := w.checker.Ask(ctx, w.question(leaf)); a.Status != Unknown || !strings.Contains(a.Detail, words) {
+			t.Errorf("%d: %v: %s", n, a.Status, a.Detail)
+		}
+		cancel()
 	}
 }

@@ -50,6 +50,7 @@ type list struct {
 	confirmed time.Time // when it was last seen to be the current one
 	due       time.Time // when it is to be fetched again
 	failures  int       // since then
+	lost      bool      // somebody has signed a newer one who was not known then
 	shared    bool
 }
 
@@ -177,7 +178,7 @@ func (l *lists) confirm(k key, now time.Time) {
 	defer l.mu.Unlock()
 	// One that has ended is tried again later and later.
 	if e := l.entries[k]; e != nil && !now.After(e.index.Info().NextUpdate) {
-		e.confirmed, e.failures = now, 0
+		e.confirmed, e.failures, e.lost = now, 0, false
 		e.due = dueAt(e.index.Info().ThisUpdate, e.index.Info().NextUpdate, now)
 	}
 }
@@ -288,14 +289,24 @@ func (l *lists) dueBy(now time.Time) map[key]list {
 }
 
 // failed notes that a list could not be fetched again, and returns how often.
-func (l *lists) failed(k key, now time.Time) int {
+func (l *lists) failed(k key, err error, now time.Time) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entries[k]
 	if e == nil {
 		return 0
 	}
+	e.lost = errors.Is(err, crl.ErrSigner) || errors.Is(err, crl.ErrSignature)
 	e.failures++
 	e.due = back(e.failures, now)
 	return e.failures
+}
+
+// lost reports whether a list cannot be fetched again by who knows only who may
+// have signed the last one.
+func (l *lists) lost(k key) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[k]
+	return e != nil && e.lost
 }

@@ -25,7 +25,7 @@ type place struct {
 	delta     bool
 
 	index   *crl.Index // the list, once it is at hand
-	changed bool       // the file is not that list any more
+	changed bool       // the file is not that list any more, or somebody else signs it now
 	tried   bool
 	err     error // why it cannot be had
 }
@@ -78,14 +78,18 @@ func (h *hunt) look() {
 	now := h.Clock()
 	for n := 0; n < len(h.places); n++ { // it grows
 		p := h.places[n]
-		p.index = nil
+		p.index, p.changed = nil, false
 		for _, k := range p.keys {
 			index := h.lists.get(k, now)
 			if index == nil {
 				continue
 			}
 			// What was read before stays if the file is spoilt.
-			p.changed = p.file && !h.files.current(index.Info().Source)
+			if p.file {
+				p.changed = !h.files.current(index.Info().Source)
+			} else {
+				p.changed = p.changed || h.lists.lost(k)
+			}
 			// All of the addresses: the first may be behind what another one has said.
 			if p.index == nil || h.better(index.Info(), p.index.Info()) {
 				p.index = index

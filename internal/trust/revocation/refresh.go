@@ -79,7 +79,7 @@ func (c *Checker) refresh(now time.Time) {
 		start(k, func(ctx context.Context) error {
 			err := l.fetch(ctx)
 			if err != nil {
-				failures := c.lists.failed(k, c.Clock())
+				failures := c.lists.failed(k, err, c.Clock())
 				c.Log.Warn("a CRL cannot be refreshed", "url", l.address, "valid_until", due.index.Info().NextUpdate, "failures", failures, "error", err)
 			}
 			return err
