@@ -64,8 +64,15 @@ func (f *Follower) journalctl(ctx context.Context) error {
 	if err := c.Start(); err != nil {
 		return fmt.Errorf("following the journal: %w", err)
 	}
-	f.state(nil)
-	err := c.Wait()
+	waited := make(chan error, 1)
+	go func() { waited <- c.Wait() }()
+	var err error
+	select {
+	case err = <-waited:
+	case <-time.After(firstPause): // one that may not read the journal ends at once
+		f.state(nil)
+		err = <-waited
+	}
 	if err == nil {
 		err = errors.New("it ended")
 	}

@@ -308,11 +308,34 @@ func inJournal(t *testing.T) {
 	if got.Unparsed != 0 || got.Partners["b.example"].Deferred != 0 || time.Since(got.Partners["b.example"].LastSent.Time).Abs() > time.Minute {
 		t.Errorf("%+v", got)
 	}
+	await(t, "word that it is followed", func() bool { mu.Lock(); defer mu.Unlock(); return len(states) > 0 })
 	cancel()
 	<-done
 	mu.Lock()
 	defer mu.Unlock()
 	if len(states) != 1 || states[0] != nil {
 		t.Errorf("%v", states)
+	}
+}
+
+// TestJournalFails: a journalctl(1) that cannot be run, or ends, is said once, and tried
+// again.
+func TestJournalFails(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	states := make(chan error, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		maillog.NewFollower(maillog.NewLedger(listed, time.Now), func(err error) { states <- err }).Journal(ctx)
+	}()
+	defer func() { cancel(); <-done }()
+	if err := <-states; err == nil || !strings.Contains(err.Error(), "executable file not found") {
+		t.Fatal(err)
+	}
+	check(t, os.WriteFile(filepath.Join(dir, "journalctl"), []byte("#!/bin/sh\necho No journal files were opened >&2\nexit 1\n"), 0o755))
+	if err := <-states; err == nil || err.Error() != "following the journal: journalctl: exit status 1: No journal files were opened" {
+		t.Fatal(err)
 	}
 }
