@@ -38,7 +38,7 @@ func commands() []*command {
 		listShowCommand("send"), listEditCommand("send", "add"), listEditCommand("send", "remove"),
 		certImportCommand, certListCommand, certShowCommand, certVerifyCommand, certForgetCommand,
 		certRequestCommand, certCloneCommand, certExportCommand,
-		versionCommand,
+		queueCommand, statusCommand, versionCommand,
 	}
 }
 

@@ -49,13 +49,17 @@ func (d doors) listen() error {
 				earlier.listener.Close()
 			}
 		}
-		code := exitConfiguration
-		if errors.Is(err, fs.ErrPermission) {
-			code = exitPermission
-		}
-		return exitf(code, "%s.listen = %q: %w", door.name, door.config.Listen, err)
+		return exitf(listenCode(err), "%s.listen = %q: %w", door.name, door.config.Listen, err)
 	}
 	return nil
+}
+
+// listenCode is the exit code when a socket cannot be opened.
+func listenCode(err error) int {
+	if errors.Is(err, fs.ErrPermission) {
+		return exitPermission
+	}
+	return exitConfiguration
 }
 
 // serve serves the doors, and returns where to hear of one that failed.

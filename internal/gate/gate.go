@@ -59,6 +59,9 @@ func New(s *policy.Snapshot, store *trust.Store, clock func() time.Time, log *sl
 // Replace makes s the snapshot for what is judged from now on.
 func (g *Gate) Replace(s *policy.Snapshot) { g.snapshot.Store(s) }
 
+// Snapshot returns the one that holds now.
+func (g *Gate) Snapshot() *policy.Snapshot { return g.snapshot.Load() }
+
 // Envelope judges a transaction, and acts on what was decided. Who hears the
 // message to its end takes over what was decided about it before.
 func (g *Gate) Envelope(f *policy.Facts) policy.Verdict {

@@ -146,7 +146,7 @@ listen = %q
 listen = ""
 
 [http]
-listen = ""
+listen = "unix:http.sock"
 
 [dns]
 resolver = "127.0.0.1:1" # nobody answers
