@@ -168,6 +168,14 @@ func checkPostfix(ctx context.Context, cfg *config.Config, dir string) ([]findin
 		PolicyListen: cfg.Policy.Listen.String(), MilterListen: cfg.Milter.Listen.String(),
 		Sends: cfg.Snapshot.Send.Len() > 0, TLSMapListen: cfg.TLSMap.Listen.String(), PostfixVersion: cfg.PostfixVersion,
 	}
+	for entry := range cfg.Snapshot.Send.All() {
+		if p := cfg.Snapshot.Partner(entry); p.Mode == policy.ModeEnforce {
+			want.Send = append(want.Send, postconf.Destination{Domain: entry, Subdomains: p.Subdomains})
+		}
+	}
+	if err := settings.LookUp(ctx, want.Send, want.TLSMapListen); err != nil {
+		return nil, exitf(exitNotNow, "check --postfix: asking Postfix's tables: %w", err)
+	}
 	for _, c := range cfg.Snapshot.Connectors {
 		want.Connectors = append(want.Connectors, postconf.Connector{
 			Name: c.Name, ClientAddresses: c.ClientAddresses, Ports: c.Ports, Listeners: c.Listeners, Treat: string(c.Treat),
