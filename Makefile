@@ -8,12 +8,13 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-lab: ## see it work: two companies that write to each other, and impostors (KEEP=1 leaves it running)
-	@sh internal/testkit/setup.sh lab
-	@$(GO) run ./internal/testkit/lab
+lab: ## see it work: two companies with Postfix, then strangers (MTA=sendmail: these at Sendmail; KEEP=1 leaves it running)
+	@sh internal/testkit/$(if $(filter sendmail,$(MTA)),sendmail.sh,setup.sh lab)
+	@$(GO) run ./internal/testkit/lab $(if $(MTA),-mta $(MTA))
 
 test: ## install what is missing and run everything: lint, race, the biggest case, a smoke of every fuzz target
 	@sh internal/testkit/setup.sh test
+	@sh internal/testkit/sendmail.sh
 	$(MAKE) lint
 	$(MAKE) race
 	$(GO) test -run 'Million' ./internal/config

@@ -63,7 +63,7 @@ func (m *values) sendmailCertificate() policy.Reported {
 		return r
 	case "OK":
 		r.Presence, r.Trusted = policy.PresenceYes, true
-		r.CN, r.IssuerCN = sendmailName(m.cnSubject), sendmailName(m.cnIssuer)
+		r.CN, r.IssuerCN, r.AltName = sendmailName(m.cnSubject), sendmailName(m.cnIssuer), sendmailName(m.altName)
 	case "FAIL":
 		r.Presence = policy.PresenceYes
 	}
@@ -72,14 +72,16 @@ func (m *values) sendmailCertificate() policy.Reported {
 	case err == nil:
 		r.Fingerprint = fingerprint
 	case m.certFP == "" && m.certMD5 == "":
-		r.Complaint = "Sendmail gives no fingerprint of the certificate: set confCERT_FINGERPRINT_ALGORITHM to sha256"
+		r.Complaint = "Sendmail gives no fingerprint of the certificate: " + fingerprintLine
 	case m.certFP == "", errors.Is(err, policy.ErrNotSHA256):
-		r.Complaint = "Sendmail gives another digest than SHA-256: set confCERT_FINGERPRINT_ALGORITHM to sha256"
+		r.Complaint = "Sendmail gives another digest than SHA-256: " + fingerprintLine
 	default:
 		r.Complaint = "the fingerprint of Sendmail cannot be read: " + err.Error()
 	}
 	return r
 }
+
+const fingerprintLine = "put define(`confCERT_FINGERPRINT_ALGORITHM', `sha256')dnl into sendmail.mc"
 
 // postfixCertificate reads what Postfix sends: common names, only if it trusts
 // the certificate, and never a fingerprint (MILTER_README, "What macros will

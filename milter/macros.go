@@ -9,14 +9,15 @@ import (
 
 // Macros that are asked for, by the stage at which MTAs have them. TLS is asked
 // for at MAIL as well: a client may send MAIL after STARTTLS without another
-// EHLO, and then there is no second HELO stage. Sendmail heeds the list for EOM
+// EHLO, and then there is no second HELO stage. {ds_altname} is ours, and set by
+// the ruleset of contrib/sendmail/altnames.mc. Sendmail heeds the list for EOM
 // only if there is one for EOH (libmilter, SMFIM_EOH). At RCPT nothing is needed,
 // and an empty list would mean the configuration's.
 const (
 	tlsMacros = "{tls_version} {cipher} {cipher_bits} {verify} {cert_subject} {cert_issuer} {cn_subject} {cn_issuer} {cert_fp} {cert_md5}"
 
 	connectMacros = "j v {daemon_name} {daemon_port}"
-	mailMacros    = "i {mail_addr} " + tlsMacros
+	mailMacros    = "i {mail_addr} {ds_altname} " + tlsMacros
 	queueMacros   = "i"
 )
 
@@ -62,7 +63,7 @@ type values struct {
 	tlsVersion, cipher, cipherBits  string
 	verify, certSubject, certIssuer string
 	cnSubject, cnIssuer             string
-	certFP, certMD5                 string
+	certFP, certMD5, altName        string
 	hasVerify, hasIssuer            bool
 }
 
@@ -101,6 +102,8 @@ func (m *values) add(s *stage) {
 			m.certFP = value
 		case "cert_md5":
 			m.certMD5 = value
+		case "ds_altname":
+			m.altName = value
 		}
 	}
 }

@@ -81,7 +81,7 @@ func answer(version, actions, steps uint32) string {
 		p = packet('O', p[5:],
 			"\x00\x00\x00\x00j v {daemon_name} {daemon_port}\x00",
 			"\x00\x00\x00\x01"+tlsNames+"\x00",
-			"\x00\x00\x00\x02i {mail_addr} "+tlsNames+"\x00",
+			"\x00\x00\x00\x02i {mail_addr} {ds_altname} "+tlsNames+"\x00",
 			"\x00\x00\x00\x03i\x00", "\x00\x00\x00\x04i\x00", "\x00\x00\x00\x05i\x00", "\x00\x00\x00\x06i\x00")
 	}
 	return p

@@ -152,6 +152,22 @@ var sessions = []session{
 	{"the null sender", after(mail(""), data, eom), agreed + proceed + proceed, heard("envelope  <>  192.0.2.7:1234", "content  <>")},
 }
 
+// TestConnectionForEachStage: Stalwart tells the whole story again at each stage, on a connection of its own, and
+// wants no answer but to its end.
+func TestConnectionForEachStage(t *testing.T) {
+	s := start(t, "tcp")
+	story := []string{client, secured, macros('M', tls...) + mail("pass@x"), rcpt, macros('T', "i", "q1") + data + from + forged + eom}
+	for told := range story {
+		want := agreed
+		if told == len(story)-1 {
+			want += proceed + remove(1) + stamped
+		}
+		expectReplies(t, s.dial(t).converse(t, postfix+strings.Join(story[:told+1], "")), want)
+	}
+	s.Shutdown(t.Context())
+	s.expectHeard(t, slices.Concat(slices.Repeat(heard(), 4), heard(passedIn, passed))...)
+}
+
 func TestSessions(t *testing.T) {
 	for _, network := range []string{"unix", "tcp"} {
 		for _, c := range sessions {

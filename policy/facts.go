@@ -41,7 +41,7 @@ type Facts struct {
 func (f Facts) Clone() Facts {
 	for _, s := range []*string{
 		&f.Server, &f.QueueID, &f.Instance, &f.Sender, &f.MailAddr, &f.Listener, &f.TLSVersion, &f.Cipher,
-		&f.Certificate.CN, &f.Certificate.IssuerCN, &f.Certificate.Complaint,
+		&f.Certificate.CN, &f.Certificate.IssuerCN, &f.Certificate.AltName, &f.Certificate.Complaint,
 	} {
 		*s = strings.Clone(*s)
 	}
@@ -60,6 +60,9 @@ type Reported struct {
 	Trusted  bool
 	CN       string
 	IssuerCN string
+	// AltName is one of its other names, which suits the sender; "" if the server
+	// does not tell. Given only then, too.
+	AltName string
 	// Complaint says why a fingerprint that was given cannot be used, in words
 	// for the operator's log.
 	Complaint string
@@ -67,6 +70,14 @@ type Reported struct {
 
 // fingerprinted: there is something to recognise the certificate by.
 func (r *Reported) fingerprinted() bool { return !r.Fingerprint.IsZero() || !r.Key.IsZero() }
+
+// names are what the server told of the certificate's.
+func (r *Reported) names() []string {
+	if r.AltName == "" {
+		return []string{r.CN}
+	}
+	return []string{r.AltName, r.CN}
+}
 
 // Presence says whether the client presented a certificate at all.
 type Presence int

@@ -273,6 +273,12 @@ func TestOtherPasses(t *testing.T) {
 		{AuthMTA, "as the MTA says", "", func(s *scene) {
 			s.mta(Reported{Presence: PresenceYes, Trusted: true, CN: "mail1.woodgrovebank.com", IssuerCN: "Woodgrove CA"})
 		}},
+		{AuthMTA, "by another name", "", func(s *scene) {
+			s.mta(Reported{Presence: PresenceYes, Trusted: true, AltName: "*.WoodgroveBank.com", CN: "Woodgrove Bank, mail", IssuerCN: "Woodgrove CA"})
+		}},
+		{AuthMTA, "not by another name", "", func(s *scene) {
+			s.mta(Reported{Presence: PresenceYes, Trusted: true, AltName: "mail1.fabrikam.com", CN: "mail1.woodgrovebank.com", IssuerCN: "Woodgrove CA"})
+		}},
 		{AuthExternal, "connector", "", func(s *scene) {
 			s.facts.TLSVersion = ""
 			s.connector = []Connector{{Treat: TreatExternal, ClientAddresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Partners: []string{"woodgrovebank.com"}}}

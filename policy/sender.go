@@ -23,16 +23,16 @@ type readings struct {
 
 const maxReadings = 4
 
-// senderReadings returns the domains of a transaction's sender. mailAddr is the
-// MTA's own canonical form, macro {mail_addr}, and is believed alone where the
-// MTA gave it; else sender is read, the MAIL argument or policy attribute.
+// senderReadings returns the domains of a transaction's sender. MailAddr is the
+// MTA's own canonical form, macro {mail_addr}, and is believed alone where it has
+// a domain; else Sender is read, the MAIL argument or policy attribute.
 func senderReadings(f *Facts) readings {
 	var r readings
-	if f.MailAddr != "" {
-		r.address(f.MailAddr)
-		return r
+	r.address(f.MailAddr)
+	// Sendmail leaves out a domain that it takes for its own.
+	if r.n == 0 {
+		r.address(f.Sender)
 	}
-	r.address(f.Sender)
 	return r
 }
 
@@ -97,7 +97,14 @@ func (r *readings) add(domain string) {
 	}
 }
 
+var unquoted = strings.NewReplacer(`\`, "", `"`, "")
+
 func parseSenderDomain(s string) reading {
+	// Quoted characters mean themselves (RFC 5322 sections 3.2.1 and 3.2.4), and
+	// Sendmail leaves that to the next server.
+	if strings.ContainsAny(s, `\"`) {
+		s = unquoted.Replace(s)
+	}
 	s = lowerASCII(s)
 	if !isASCII(s) && utf8.ValidString(s) && (len(s) > maxSenderDomain || hasLongLabel(s)) {
 		s = lowerASCII(condense(s))

@@ -50,6 +50,8 @@ func TestSenderDomains(t *testing.T) {
 		"alice@woodgrovebank.com (by c@contoso.com)":      {w, "contoso.com"},
 		"alice@woodgrovebank.com (never closed":           {w, "woodgrovebank.com (never closed"},
 		"alice@woodgrovebank.com,":                        {w},
+		`alice@"wood"grove"bank".com`:                     {w},
+		`alice@wood\grovebank\.com`:                       {w},
 		"alice@woodgrovebank.com>junk":                    {"woodgrovebank.com>junk"},
 		// Without @.
 		"woodgrovebank.com!alice":             {w},
@@ -94,6 +96,14 @@ func TestMailAddrIsBelieved(t *testing.T) {
 	r := senderReadings(&Facts{Sender: "<woodgrovebank.com!alice>", MailAddr: "alice@contoso.com"})
 	if r.n != 1 || r.all[0].domain != "contoso.com" {
 		t.Errorf("readings %v, want contoso.com alone", r.all[:r.n])
+	}
+}
+
+// TestMailAddrWithoutDomain: Sendmail leaves out a domain that is its own.
+func TestMailAddrWithoutDomain(t *testing.T) {
+	r := senderReadings(&Facts{Sender: "<@relay.example:alice@woodgrovebank.com>", MailAddr: "alice"})
+	if r.n != 1 || r.all[0].domain != "woodgrovebank.com" {
+		t.Errorf("readings %v, want woodgrovebank.com alone", r.all[:r.n])
 	}
 }
 

@@ -7,18 +7,22 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
 	"domain-secured/internal/config"
+	"domain-secured/internal/finding"
 	"domain-secured/internal/gate"
 	"domain-secured/internal/postconf"
+	"domain-secured/internal/sendmailcf"
 	"domain-secured/internal/trust"
+	"domain-secured/policy"
 )
 
 var checkCommand = &command{
 	name:  "check",
-	short: "check the configuration, and Postfix's",
+	short: "check the configuration, and Postfix's or Sendmail's",
 	long: `
 It loads exactly what serve would, and says everything that is wrong with it. Our
 own certificates, if own.certificates names some, are judged as partners will:
@@ -27,13 +31,17 @@ their CRLs are fetched for that.
 With --postfix it also reads the live settings of Postfix (of /etc/postfix, or of
 another directory with --postfix=DIR) with postconf(1), and says what would let
 listed mail through unjudged or refuse it all, each with the line to put into
-main.cf. The exit code is 78 if the configuration cannot be used, 1 if Postfix
-needs a change, 75 if its settings could not be read.`,
+main.cf. With --sendmail it reads Sendmail's (/etc/mail/sendmail.cf, or another file
+with --sendmail=FILE), and looks at the files for TLS that are named there.
+
+The exit code is 78 if the configuration cannot be used, 1 if the mail server needs
+a change, 75 if its settings could not be read.`,
 	setup: func(flags *flag.FlagSet) func(*call) error {
-		var postfix optional
+		var postfix, sendmail optional
 		flags.Var(&postfix, "postfix", "also check Postfix's settings; `DIR` is its configuration directory")
+		flags.Var(&sendmail, "sendmail", "also check Sendmail's settings; `FILE` is its sendmail.cf")
 		asJSON := flags.Bool("json", false, "print JSON")
-		return func(c *call) error { return check(c, postfix, *asJSON) }
+		return func(c *call) error { return check(c, postfix, sendmail, *asJSON) }
 	},
 }
 
@@ -55,24 +63,28 @@ func (o *optional) Set(s string) error {
 
 // checked is what check --json prints.
 type checked struct {
-	Config   string             `json:"config"`
-	Receive  int                `json:"receive"`
-	Send     int                `json:"send"`
-	Stored   int                `json:"certificates"`
-	Fetch    string             `json:"fetch"` // the way to CRLs and OCSP responders
-	Warnings []string           `json:"warnings"`
-	Postfix  []postconf.Finding `json:"postfix,omitempty"`
+	Config   string            `json:"config"`
+	Receive  int               `json:"receive"`
+	Send     int               `json:"send"`
+	Stored   int               `json:"certificates"`
+	Fetch    string            `json:"fetch"` // the way to CRLs and OCSP responders
+	Warnings []string          `json:"warnings"`
+	Postfix  []finding.Finding `json:"postfix,omitempty"`
+	Sendmail []finding.Finding `json:"sendmail,omitempty"`
 }
 
 // postconfTime bounds the reading of Postfix's settings.
 const postconfTime = 20 * time.Second
 
-func check(c *call, postfix optional, asJSON bool) error {
+func check(c *call, postfix, sendmail optional, asJSON bool) error {
 	if len(c.args) > 0 {
-		return usagef("check: takes no arguments (a directory goes after --postfix=)")
+		return usagef("check: takes no arguments (a directory goes after --postfix=, a file after --sendmail=)")
 	}
 	cfg, err := config.Load(c.config, gate.ReadRoots)
 	if err != nil {
+		return err
+	}
+	if err := haveDoor(cfg); err != nil {
 		return err
 	}
 	store := trust.NewStore(storeDir(cfg))
@@ -89,26 +101,37 @@ func check(c *call, postfix optional, asJSON bool) error {
 	}
 	result.Stored = len(store.All())
 	result.Fetch = route(cfg)
-	problems, err := checkOwn(c.ctx, cfg, store)
+	for _, name := range cfg.CRLFiles { // as with those, the daemon runs on
+		if err := readableList(name); err != nil {
+			result.Warnings = append(result.Warnings, fmt.Sprintf("revocation.crl_files: %v", err))
+		}
+	}
+	problems, err := checkOwn(c, cfg, store)
 	if err != nil {
 		return err
 	}
 	result.Warnings = append(result.Warnings, problems...)
+	result.Warnings = append(result.Warnings, outsideWarnings(c.ctx, cfg)...)
 	code := exitOK
 	if postfix.set {
 		if result.Postfix, err = checkPostfix(c.ctx, cfg, postfix.value); err != nil {
 			return err
 		}
-		for _, finding := range result.Postfix {
-			if finding.Severity == postconf.Error {
-				code = exitNo
-			}
+	}
+	if sendmail.set {
+		if result.Sendmail, err = checkSendmail(cfg, sendmail.value); err != nil {
+			return err
+		}
+	}
+	for _, found := range slices.Concat(result.Postfix, result.Sendmail) {
+		if found.Severity == finding.Error {
+			code = exitNo
 		}
 	}
 	if asJSON {
 		err = c.printJSON(result)
 	} else {
-		result.print(c, postfix)
+		result.print(c, postfix, sendmail)
 	}
 	return cmp.Or(err, silently(code))
 }
@@ -117,21 +140,21 @@ func check(c *call, postfix optional, asJSON bool) error {
 const ownTime = 20 * time.Second
 
 // checkOwn judges our own certificates, and has the settings of revocation checked.
-func checkOwn(ctx context.Context, cfg *config.Config, store *trust.Store) ([]string, error) {
+func checkOwn(c *call, cfg *config.Config, store *trust.Store) ([]string, error) {
 	settings, err := revocationSettings(cfg)
 	if err != nil {
 		return nil, err
 	}
-	checker, end := newReader(settings, revocationDir(cfg))
+	checker, end := newReader(c, settings, revocationDir(cfg), time.Now)
 	defer end()
 	g := gate.New(cfg.Snapshot, store, time.Now, slog.New(slog.DiscardHandler))
 	g.CheckRevocation(checker)
-	ctx, cancel := context.WithTimeout(ctx, ownTime)
+	ctx, cancel := context.WithTimeout(c.ctx, ownTime)
 	defer cancel()
-	return g.CheckOwn(ctx, cfg.OwnCertificates, time.Now()), nil
+	return g.CheckOwn(ctx, cfg.OwnCertificates, time.Now()), c.interrupted()
 }
 
-func checkPostfix(ctx context.Context, cfg *config.Config, dir string) ([]postconf.Finding, error) {
+func checkPostfix(ctx context.Context, cfg *config.Config, dir string) ([]finding.Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, postconfTime)
 	defer cancel()
 	settings, err := postconf.Read(ctx, dir)
@@ -153,16 +176,31 @@ func checkPostfix(ctx context.Context, cfg *config.Config, dir string) ([]postco
 	return postconf.Check(settings, want), nil
 }
 
-func (r *checked) print(c *call, postfix optional) {
+func checkSendmail(cfg *config.Config, file string) ([]finding.Finding, error) {
+	settings, err := sendmailcf.Read(cmp.Or(file, sendmailcf.DefaultFile))
+	if err != nil {
+		return nil, exitf(exitNotNow, "check --sendmail: %w", err)
+	}
+	want := sendmailcf.Want{MilterListen: cfg.Milter.Listen.String(), Sending: cfg.Snapshot.Send.Len() > 0}
+	for entry := range cfg.Snapshot.Receive.All() {
+		want.MTAEvidence = want.MTAEvidence || cfg.Snapshot.Partner(entry).Evidence == policy.EvidenceMTA
+	}
+	return sendmailcf.Check(settings, want), nil
+}
+
+func (r *checked) print(c *call, postfix, sendmail optional) {
 	for _, warning := range r.Warnings {
 		fmt.Fprintf(c.out, "warning: %s\n", warning)
 	}
-	for _, finding := range r.Postfix {
-		fmt.Fprintln(c.out, finding)
+	for _, found := range slices.Concat(r.Postfix, r.Sendmail) {
+		fmt.Fprintln(c.out, found)
 	}
 	fmt.Fprintf(c.out, "CRLs and OCSP answers are fetched %s\n", r.Fetch)
 	fmt.Fprintf(c.out, "%s: ok, %d domains to receive from, %d to send to, %d certificates stored\n", r.Config, r.Receive, r.Send, r.Stored)
 	if postfix.set && len(r.Postfix) == 0 {
 		fmt.Fprintln(c.out, "postfix: ok")
+	}
+	if sendmail.set && len(r.Sendmail) == 0 {
+		fmt.Fprintln(c.out, "sendmail: ok")
 	}
 }

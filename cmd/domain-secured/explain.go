@@ -43,6 +43,7 @@ that is not listed, 1 for a refusal for good, 75 for a refusal for now, as mode
 		flags.StringVar(&q.key, "key-fingerprint", "", "the `SHA-256` of its public key")
 		flags.BoolVar(&q.mtaTrusted, "mta-trusted", false, "the mail server itself trusted the certificate")
 		flags.StringVar(&q.cn, "cn", "", "the common `NAME` that the mail server saw")
+		flags.StringVar(&q.altName, "alt-name", "", "another `NAME` of the certificate that Sendmail told, macro {ds_altname}")
 		flags.StringVar(&q.issuerCN, "issuer-cn", "", "the issuer's common `NAME` that the mail server saw")
 		flags.StringVar(&q.at, "at", "", "judge as of this `TIME`, as in 2026-11-22T12:00:00Z (default now)")
 		flags.BoolVar(&q.fetch, "fetch", false, "allow questions to other machines: TLSA records, CRLs, OCSP")
@@ -54,7 +55,7 @@ that is not listed, 1 for a refusal for good, 75 for a refusal for now, as mode
 type explainFlags struct {
 	sender, client, listener, tls string
 	certificate, fingerprint, key string
-	cn, issuerCN, at              string
+	cn, altName, issuerCN, at     string
 	port, bits                    int
 	mtaTrusted, fetch, json       bool
 }
@@ -89,9 +90,9 @@ func (q *explainFlags) run(c *call) error {
 	if err != nil {
 		return err
 	}
-	store := trust.NewStore(storeDir(cfg))
-	if _, err := store.Refresh(); err != nil {
-		fmt.Fprintln(c.err, "domain-secured:", err)
+	store, err := readStore(c, cfg)
+	if err != nil {
+		return err
 	}
 	g := gate.New(cfg.Snapshot, store, time.Now, slog.New(slog.DiscardHandler))
 	settings, err := revocationSettings(cfg)
@@ -101,7 +102,7 @@ func (q *explainFlags) run(c *call) error {
 	if !q.fetch {
 		settings.Fetch = nil
 	}
-	checker, end := newReader(settings, revocationDir(cfg))
+	checker, end := newReader(c, settings, revocationDir(cfg), time.Now)
 	defer end()
 	g.CheckRevocation(checker)
 	if q.fetch {
@@ -112,6 +113,9 @@ func (q *explainFlags) run(c *call) error {
 		defer g.AskDNS(resolver)()
 	}
 	verdict, readings := g.Explain(c.ctx, facts, presented, at)
+	if err := c.interrupted(); err != nil {
+		return err
+	}
 	if q.json {
 		err = c.printJSON(explainVerdict(&verdict, readings))
 	} else {
@@ -176,7 +180,7 @@ func (q *explainFlags) question(c *call) (*policy.Facts, *policy.Certificate, ti
 // reported fills in what the mail server would have said of the certificate, and
 // returns the certificate if it was given.
 func (q *explainFlags) reported(r *policy.Reported) (*policy.Certificate, error) {
-	*r = policy.Reported{Presence: policy.PresenceNo, Trusted: q.mtaTrusted, CN: q.cn, IssuerCN: q.issuerCN}
+	*r = policy.Reported{Presence: policy.PresenceNo, Trusted: q.mtaTrusted, CN: q.cn, AltName: q.altName, IssuerCN: q.issuerCN}
 	hash := func(flag, s string, into *policy.Hash) error {
 		if s == "" {
 			return nil

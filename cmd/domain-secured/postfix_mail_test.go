@@ -7,14 +7,12 @@ import (
 	"io"
 	"net"
 	"net/textproto"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"domain-secured/internal/testkit/cases"
-	"domain-secured/internal/testkit/mta"
 	"domain-secured/internal/testkit/smtpclient"
 )
 
@@ -25,31 +23,6 @@ const (
 	litwareSender  = "dave@litwareinc.com"
 	fabrikamSender = "erin@fabrikam.com"
 )
-
-// plain is how somebody connects who does not use TLS, presenting one who does and has a certificate.
-func (s *postfixSite) plain() smtpclient.Options {
-	return smtpclient.Options{Addr: s.postfix.Addr(), Hello: "mail1.example.net"}
-}
-
-func (s *postfixSite) presenting(kind cases.Kind) smtpclient.Options {
-	o := s.plain()
-	o.TLS = true
-	if kind != "" {
-		certificate := s.World.Certificates[kind].TLSCertificate()
-		o.Certificate = &certificate
-	}
-	return o
-}
-
-func (s *postfixSite) dial(t *testing.T, o smtpclient.Options) *smtpclient.Session {
-	t.Helper()
-	session, err := smtpclient.Dial(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { session.Close() })
-	return session
-}
 
 // letterFrom is a message, and the Message-ID that no other one has.
 func letterFrom(sender string) (m smtpclient.Mail, id string) {
@@ -95,19 +68,6 @@ func expect(t *testing.T, session *smtpclient.Session, m smtpclient.Mail, want s
 	}
 }
 
-// arrived waits until nothing is on its way, and returns what came of the messages with the given ids.
-func (s *postfixSite) arrived(t *testing.T, ids ...string) []mta.Message {
-	t.Helper()
-	if err := s.postfix.Idle(waiting(t)); err != nil {
-		t.Fatal(err)
-	}
-	all, err := s.postfix.Messages()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slices.DeleteFunc(all, func(m mta.Message) bool { return !slices.Contains(ids, m.Header.Get("Message-ID")) })
-}
-
 // attribute is the value of a key in a line of the daemon's log.
 func attribute(t *testing.T, line, key string) string {
 	t.Helper()
@@ -130,7 +90,10 @@ func attribute(t *testing.T, line, key string) string {
 }
 
 // A rawSession is one in which the test says every line.
-type rawSession struct{ *textproto.Conn }
+type rawSession struct {
+	*textproto.Conn
+	net net.Conn
+}
 
 // dialRaw connects, says EHLO and, with o.TLS, changes to TLS.
 func dialRaw(t *testing.T, o smtpclient.Options) rawSession {
@@ -141,7 +104,7 @@ func dialRaw(t *testing.T, o smtpclient.Options) rawSession {
 	}
 	t.Cleanup(func() { conn.Close() })
 	conn.SetDeadline(time.Now().Add(20 * time.Second))
-	r := rawSession{textproto.NewConn(conn)}
+	r := rawSession{textproto.NewConn(conn), conn}
 	r.expect(t, 220)
 	r.say(t, "EHLO "+o.Hello)
 	r.expect(t, 250)
@@ -150,14 +113,36 @@ func dialRaw(t *testing.T, o smtpclient.Options) rawSession {
 	}
 	r.say(t, "STARTTLS")
 	r.expect(t, 220)
+	r, _ = r.overTLS(o, nil)
+	r.say(t, "EHLO "+o.Hello)
+	r.expect(t, 250)
+	return r
+}
+
+// overTLS returns the session behind STARTTLS. change may change how the handshake is done.
+func (r rawSession) overTLS(o smtpclient.Options, change func(*tls.Config)) (rawSession, *tls.Conn) {
 	config := &tls.Config{InsecureSkipVerify: true} // as in smtpclient
 	if o.Certificate != nil {
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return o.Certificate, nil }
 	}
-	r = rawSession{textproto.NewConn(tls.Client(conn, config))}
-	r.say(t, "EHLO "+o.Hello)
-	r.expect(t, 250)
-	return r
+	if change != nil {
+		change(config)
+	}
+	conn := tls.Client(r.net, config)
+	return rawSession{textproto.NewConn(conn), conn}, conn
+}
+
+// deliver has a whole message accepted, command by command.
+func (r rawSession) deliver(t *testing.T, m smtpclient.Mail) {
+	t.Helper()
+	content := strings.TrimSuffix(strings.ReplaceAll(string(m.Data), "\n", "\r\n"), "\r\n") + "\r\n."
+	for _, step := range []struct {
+		say  string
+		code int
+	}{{"MAIL FROM:<" + m.Sender + ">", 250}, {"RCPT TO:<" + m.Recipients[0] + ">", 250}, {"DATA", 354}, {content, 250}} {
+		r.say(t, step.say)
+		r.expect(t, step.code)
+	}
 }
 
 // say sends lines in one go.

@@ -61,7 +61,7 @@ func written(sender, from string, fields ...string) (m smtpclient.Mail, id strin
 }
 
 // testStamps sends messages with different outcomes on one connection: what is said of one holds for no other.
-func testStamps(t *testing.T, s *postfixSite) {
+func testStamps(t *testing.T, s *mailSite) {
 	for name, o := range map[string]smtpclient.Options{"two EHLOs": s.presenting(cases.Good), "one EHLO": oneHello(s.presenting(cases.Good))} {
 		t.Run(name, func(t *testing.T) {
 			session := s.dial(t, o)
@@ -105,7 +105,7 @@ func oneHello(o smtpclient.Options) smtpclient.Options {
 }
 
 // testStampOfPin: another partner, proven in another way.
-func testStampOfPin(t *testing.T, s *postfixSite) {
+func testStampOfPin(t *testing.T, s *mailSite) {
 	m, id := written(toysSender, toysSender, forged...)
 	expect(t, s.dial(t, s.presenting(cases.Pinned)), m, accepted)
 	for _, m := range s.arrived(t, id) {
@@ -114,7 +114,7 @@ func testStampOfPin(t *testing.T, s *postfixSite) {
 }
 
 // testOneLine: with both doors a message is one line in the log.
-func testOneLine(t *testing.T, s *postfixSite) {
+func testOneLine(t *testing.T, s *mailSite) {
 	s.flushLog(t)
 	mark := s.Daemon.Mark()
 	session := s.dial(t, s.presenting(cases.Good))
@@ -187,7 +187,7 @@ func testUTF8(t *testing.T, s *postfixSite) {
 }
 
 // testFromEnforced: a domain may insist on the From header, bounces included.
-func testFromEnforced(t *testing.T, s *postfixSite) {
+func testFromEnforced(t *testing.T, s *mailSite) {
 	hangUp := func() {
 		t.Helper()
 		mark := s.Daemon.Mark()
@@ -239,12 +239,12 @@ func testFromEnforced(t *testing.T, s *postfixSite) {
 func testMilterAlone(t *testing.T, s *postfixSite) {
 	s.configure(t, "smtpd_data_restrictions", "")
 	defer s.configure(t, "smtpd_data_restrictions", s.policyService())
-	sendAll(t, s, s.presenting(cases.Good), []sending{
+	sendAll(t, s.mailSite, s.presenting(cases.Good), []sending{
 		{bankSender, "certificate-not-reported"},
 		{fabrikamSender, accepted},
 		{bankSender, "certificate-not-reported"},
 	})
-	sendAll(t, s, s.plain(), []sending{{bankSender, "tls-not-used"}, {fabrikamSender, accepted}})
+	sendAll(t, s.mailSite, s.plain(), []sending{{bankSender, "tls-not-used"}, {fabrikamSender, accepted}})
 }
 
 // testPolicyAlone: without a milter the policy service has the last word, and reports at once.
@@ -326,8 +326,8 @@ func testContentFilter(t *testing.T, s *postfixSite) {
 }
 
 // testConnectors: what a listener or a range of clients has of its own holds at both doors.
-func testConnectors(t *testing.T, s *postfixSite) {
-	_, port, err := net.SplitHostPort(s.postfix.Addr())
+func testConnectors(t *testing.T, s *mailSite) {
+	_, port, err := net.SplitHostPort(s.MTA.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}

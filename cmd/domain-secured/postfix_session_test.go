@@ -10,7 +10,7 @@ import (
 	"domain-secured/internal/testkit/smtpclient"
 )
 
-func testCases(t *testing.T, s *postfixSite) {
+func testCases(t *testing.T, s *mailSite) {
 	for _, c := range cases.All() {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
@@ -71,7 +71,7 @@ type sending struct {
 }
 
 // sendAll sends one message after the other, and checks what arrives.
-func sendAll(t *testing.T, s *postfixSite, o smtpclient.Options, all []sending) {
+func sendAll(t *testing.T, s *mailSite, o smtpclient.Options, all []sending) {
 	t.Helper()
 	session := s.dial(t, o)
 	var ids, want []string
@@ -95,7 +95,7 @@ func sendAll(t *testing.T, s *postfixSite, o smtpclient.Options, all []sending) 
 }
 
 // testSession has one server send mail for many, as a provider does: its certificate is the bank's alone.
-func testSession(t *testing.T, s *postfixSite) {
+func testSession(t *testing.T, s *mailSite) {
 	sendAll(t, s, s.presenting(cases.Good), []sending{
 		{bankSender, accepted},
 		{toysSender, "pin-mismatch"},
@@ -113,7 +113,7 @@ func testSession(t *testing.T, s *postfixSite) {
 	})
 }
 
-func testPlainSession(t *testing.T, s *postfixSite) {
+func testPlainSession(t *testing.T, s *mailSite) {
 	sendAll(t, s, s.plain(), []sending{
 		{bankSender, "tls-not-used"},
 		{fabrikamSender, accepted},
@@ -125,7 +125,7 @@ func testPlainSession(t *testing.T, s *postfixSite) {
 	})
 }
 
-func testTwoRecipients(t *testing.T, s *postfixSite) {
+func testTwoRecipients(t *testing.T, s *mailSite) {
 	for _, c := range []struct {
 		how    smtpclient.Options
 		want   string
@@ -146,7 +146,7 @@ func testTwoRecipients(t *testing.T, s *postfixSite) {
 	}
 }
 
-func testNullSender(t *testing.T, s *postfixSite) {
+func testNullSender(t *testing.T, s *mailSite) {
 	for _, o := range []smtpclient.Options{s.plain(), s.presenting(""), s.presenting(cases.SelfSigned)} {
 		m, id := letterFrom("")
 		expect(t, s.dial(t, o), m, accepted)
@@ -157,7 +157,7 @@ func testNullSender(t *testing.T, s *postfixSite) {
 }
 
 // testPipelining sends whole transactions in one go (RFC 2920): the answer to DATA belongs to its own MAIL.
-func testPipelining(t *testing.T, s *postfixSite) {
+func testPipelining(t *testing.T, s *mailSite) {
 	m, id := letterFrom(fabrikamSender)
 	content := append(strings.Split(strings.TrimSuffix(string(m.Data), "\n"), "\n"), ".")
 	group := func(sender string) []string {
@@ -171,8 +171,11 @@ func testPipelining(t *testing.T, s *postfixSite) {
 	}
 	plain.say(t, append([]string{"RSET"}, group(fabrikamSender)...)...)
 	plain.expect(t, 250, 250, 250, 250, 354)
-	plain.say(t, append(append(content, group(bankSender)...), "RSET", "QUIT")...)
-	plain.expect(t, 250, 250, 250, 250, 450, 250, 221)
+	// Sendmail is out of step on purpose with a client that does not wait for the reply to DATA.
+	plain.say(t, append(content, group(bankSender)...)...)
+	plain.expect(t, 250, 250, 250, 250, 450)
+	plain.say(t, "RSET", "QUIT")
+	plain.expect(t, 250, 221)
 
 	proven := dialRaw(t, s.presenting(cases.Good))
 	proven.say(t, group(toysSender)...)

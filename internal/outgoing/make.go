@@ -150,7 +150,7 @@ func (i *Insister) names(t *destination, s *Settings, entry string, p *policy.Pa
 	}
 	presented := t.view.names(i.inspector, entry, p, i.clock())
 	f := found{demand: &policy.Demand{RootsFile: rootsFile, Names: p.SendNames(entry, t.view.hosts, presented)}}
-	if len(presented) > 0 {
+	if len(presented) > 0 || p.Evidence == policy.EvidenceMTA { // whom that trusts is not known here
 		return f
 	}
 	if p.Names == nil && t.view.isOutside(entry) {

@@ -23,6 +23,7 @@ type row struct {
 	leaf pki.LeafOptions
 	self bool // signed by itself
 	none bool // no STARTTLS
+	sni  bool // it shows something else to who names no host
 	tls  uint16
 
 	status string // of Postfix
@@ -88,6 +89,7 @@ func (s *site) table() []row {
 		// By certificates that were judged here.
 		{domain: "vetted.example", partner: vetted, by: byIssuing, leaf: s.listedName("mail1.vetted.example"), status: "sent", logged: "verify=vetted"},
 		{domain: "vettedtwo.example", partner: `send_verify = "vetted"`, leaf: names("mail1.vettedtwo.example"), status: "sent"},
+		{domain: "vettedsni.example", partner: `send_verify = "vetted"`, leaf: names("mail1.vettedsni.example"), sni: true, status: "sent"},
 		{domain: "vettedown.example", partner: "send_verify = \"vetted\"\nroots = [\"other.pem\"]", by: byOther, leaf: names("mail1.vettedown.example"), status: "sent"},
 		{domain: "revoked.example", partner: vetted, by: byIssuing, leaf: revoked, status: "deferred", said: noPolicy, logged: "reason=certificate-revoked"},
 		{domain: "unknown.example", partner: vetted, by: byIssuing, leaf: unpublished, status: "deferred", said: noPolicy, logged: "reason=revocation-unknown"},
@@ -156,6 +158,9 @@ func (s *site) populate(t *testing.T) {
 				r.by = byRoot
 			}
 			o.Certificate, err = r.by(s).Leaf(r.leaf)
+		}
+		if r.sni && err == nil {
+			o.Nameless, err = pki.SelfSigned(r.leaf)
 		}
 		if err != nil {
 			t.Fatal(err)

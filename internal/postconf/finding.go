@@ -4,63 +4,20 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"domain-secured/internal/finding"
 )
 
-// Severity says how bad a finding is.
-type Severity int
+// Severity and Finding are those of every check.
+type (
+	Severity = finding.Severity
+	Finding  = finding.Finding
+)
 
 const (
-	// Warning is for what works, but will surprise.
-	Warning Severity = iota
-	// Error is for listed mail let in unjudged, or always refused.
-	Error
+	Warning = finding.Warning
+	Error   = finding.Error
 )
-
-func (s Severity) String() string {
-	if s == Error {
-		return "error"
-	}
-	return "warning"
-}
-
-// MarshalText makes JSON say "error" and "warning".
-func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// Finding is one thing to change in a Postfix's configuration.
-type Finding struct {
-	Service   string   `json:"service"` // "submission inet", or "" if it is in main.cf and so in every service
-	Severity  Severity `json:"severity"`
-	Parameter string   `json:"parameter"`      // the one that causes it; "" if there is none
-	Problem   string   `json:"problem"`        // one sentence: what will happen
-	Line      string   `json:"line"`           // the lines to put into main.cf, or into the service's entry of master.cf; "" if there is nothing to put anywhere
-	File      string   `json:"file,omitempty"` // where the lines go if not there: "domain-secured.toml"
-}
-
-// String is the finding for a person: a line of words, and below it, indented, the lines to put in.
-func (f Finding) String() string {
-	var b strings.Builder
-	b.WriteString(f.Severity.String())
-	b.WriteString(": ")
-	if f.Service != "" {
-		b.WriteString(f.Service + ": ")
-	}
-	b.WriteString(f.Problem)
-	if f.Line == "" {
-		return b.String()
-	}
-	where := "main.cf"
-	switch {
-	case f.File != "":
-		where = f.File
-	case f.Service != "":
-		where = "master.cf, " + f.Service
-	}
-	b.WriteString("\n  put into " + where + ":")
-	for line := range strings.Lines(f.Line) {
-		b.WriteString("\n    " + strings.TrimRight(line, "\n"))
-	}
-	return b.String()
-}
 
 // Check compares the settings of a Postfix with what has to hold for listed mail to be judged, for what passed to be
 // stamped, for forged stamps to be removed, and for mail to listed domains to be held to what is insisted on. It does no I/O. Errors come first.

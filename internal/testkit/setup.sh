@@ -96,7 +96,7 @@ if apt-get install -s -y --no-install-recommends $packages >"$log" 2>&1; then
 	removed=$(sed -n 's/^Remv \([^ ]*\).*/\1/p' "$log" | tr '\n' ' ')
 	if [ -n "$removed" ]; then
 		echo "not installing: apt-get would remove ${removed% } to make room." >&2
-		echo "Use a machine or container without another mail server, or run the lab with its fake MTA: go run ./internal/testkit/lab -fake" >&2
+		echo "Use a machine or container without another mail server, or run the lab with its fake MTA: go run ./internal/testkit/lab -mta fake" >&2
 		exit 3
 	fi
 fi

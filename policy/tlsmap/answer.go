@@ -63,7 +63,13 @@ func appendAnswer(b []byte, d *policy.Demand, v Version) []byte {
 		return appendWait(b, d)
 	}
 	b = appendCiphers(b, d.MinBits)
-	return appendProtocols(b, d.MinTLS, v)
+	b = appendProtocols(b, d.MinTLS, v)
+	// As who looked at the server named it: one without a name may be shown another
+	// certificate (postconf(5) smtp_tls_servername, since Postfix 3.4).
+	if v.AtLeast(3, 4) {
+		b = append(b, " servername=hostname"...)
+	}
+	return b
 }
 
 // appendFingerprint writes a fingerprint as every Postfix compares them: before 3.6 that

@@ -3,8 +3,10 @@ package cases
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // Build builds domain-secured into a folder and returns its path. It wants the working folder to be in this
@@ -17,4 +19,15 @@ func Build(ctx context.Context, dir string, flags ...string) (string, error) {
 		return "", fmt.Errorf("build domain-secured: %w\n%s", err, out)
 	}
 	return path, nil
+}
+
+// contrib reads a file below contrib. It wants the working folder to be in this module, too.
+func contrib(ctx context.Context, path ...string) (string, error) {
+	module, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("find this module: %w", err)
+	}
+	dir := filepath.Dir(strings.TrimSpace(string(module)))
+	text, err := os.ReadFile(filepath.Join(append([]string{dir, "contrib"}, path...)...))
+	return string(text), err
 }

@@ -33,30 +33,25 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-func needPostfix(t *testing.T) {
-	t.Helper()
-	if _, err := mta.FindPostfix(); err != nil {
+// TestFake, TestPostfix and TestSendmail hold domain-secured to the cases.
+func TestFake(t *testing.T) { testSite(t, Fake) }
+
+func TestPostfix(t *testing.T) { testSite(t, Postfix) }
+
+func TestSendmail(t *testing.T) { testSite(t, Sendmail) }
+
+func testSite(t *testing.T, server Server) {
+	if err := server.Find(); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)
 		}
 		t.Skip(err)
 	}
-}
-
-// TestFake and TestPostfix hold domain-secured to the cases.
-func TestFake(t *testing.T) { testSite(t, true) }
-
-func TestPostfix(t *testing.T) {
-	needPostfix(t)
-	testSite(t, false)
-}
-
-func testSite(t *testing.T, fake bool) {
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	site, err := Setup(t.Context(), SetupOptions{Binary: path, Fake: fake})
+	site, err := Setup(t.Context(), SetupOptions{Binary: path, Server: server})
 	if err != nil {
 		t.Fatal(err)
 	}

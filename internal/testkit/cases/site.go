@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"domain-secured/internal/testkit/daemon"
@@ -18,9 +19,33 @@ import (
 type SetupOptions struct {
 	Binary string // domain-secured
 	Dir    string // its folder; a new temporary one, which Close removes, when empty
-	Fake   bool   // the fake MTA instead of Postfix
+	Server Server // Postfix when empty
 
 	Services []mta.Service // of Postfix, beside the one that mail is sent to
+}
+
+// A Server is a kind of mail server.
+type Server string
+
+// The servers there are.
+const (
+	Postfix  Server = "postfix"
+	Sendmail Server = "sendmail"
+	Fake     Server = "fake" // behaves as Postfix does
+)
+
+// Find says why a server cannot run here: [mta.ErrNoPostfix], [mta.ErrNoSendmail], or that there is no such kind.
+func (s Server) Find() error {
+	switch s {
+	case Postfix, "":
+		_, err := mta.FindPostfix()
+		return err
+	case Sendmail:
+		return mta.FindSendmail()
+	case Fake:
+		return nil
+	}
+	return fmt.Errorf("no kind of mail server is called %q", string(s))
 }
 
 // A Site is contoso.com's mail server, running: the MTA, domain-secured beside it, both in one folder.
@@ -43,12 +68,10 @@ const startTimeout = 30 * time.Second
 const policyDefault = "451 4.3.0 domain-secured does not answer"
 
 // Setup makes a world and writes contoso.com's configuration, imports what the cases want imported, and starts
-// domain-secured and the MTA. Without Postfix, or without root, the error is mta.ErrNoPostfix, unless o.Fake.
+// domain-secured and the MTA. A server that cannot run here is the error of Find.
 func Setup(ctx context.Context, o SetupOptions) (*Site, error) {
-	if !o.Fake {
-		if _, err := mta.FindPostfix(); err != nil {
-			return nil, err
-		}
+	if err := o.Server.Find(); err != nil {
+		return nil, err
 	}
 	s := &Site{Dir: o.Dir, temporary: o.Dir == "", binary: o.Binary}
 	var err error
@@ -99,28 +122,50 @@ func (s *Site) start(ctx context.Context, o SetupOptions) (err error) {
 func (s *Site) endpoint(door string) string { return "unix:" + filepath.Join(s.Dir, door+".sock") }
 
 func (s *Site) startMTA(ctx context.Context, common mta.Common, o SetupOptions) (mta.MTA, error) {
-	if o.Fake {
-		f, err := mta.StartFake(ctx, mta.FakeOptions{
+	switch o.Server {
+	case Fake:
+		return started(mta.StartFake(ctx, mta.FakeOptions{
 			Common: common,
 			Milter: s.endpoint("milter"), MilterTimeout: 10 * time.Second,
 			Policy: s.endpoint("policy"), PolicyTimeout: 10 * time.Second, PolicyDefault: policyDefault,
-		})
+		}))
+	case Sendmail:
+		lines, err := s.SendmailLines(ctx)
 		if err != nil {
-			return nil, err // and not f, since a nil *Fake is no nil MTA
+			return nil, err
 		}
-		return f, nil
+		return started(mta.StartSendmail(ctx, mta.SendmailOptions{
+			Common: common, Dir: filepath.Join(s.Dir, "sendmail"), Config: lines,
+		}))
 	}
-	p, err := mta.StartPostfix(ctx, mta.PostfixOptions{
+	return started(mta.StartPostfix(ctx, mta.PostfixOptions{
 		Common: common, Dir: filepath.Join(s.Dir, "postfix"), Services: o.Services,
 		Main: []string{
 			fmt.Sprintf("smtpd_milters = { %s, default_action=tempfail, connect_timeout=5s, command_timeout=10s, content_timeout=60s }", s.endpoint("milter")),
 			fmt.Sprintf("smtpd_data_restrictions = check_policy_service { %s, timeout=10s, { default_action = %s } }", s.endpoint("policy"), policyDefault),
 		},
-	})
+	}))
+}
+
+// started makes a server that did not start no server, and not a nil of its kind.
+func started[S mta.MTA](server S, err error) (mta.MTA, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p, nil
+	return server, nil
+}
+
+// Where the lines for Sendmail have the milter's socket.
+const contribSocket = "/run/domain-secured/milter.sock"
+
+// SendmailLines returns the lines that an operator adds to sendmail.mc, as they are in contrib, but for the socket.
+func (s *Site) SendmailLines(ctx context.Context) ([]string, error) {
+	text, err := contrib(ctx, "sendmail", "domain-secured.mc")
+	if err == nil && !strings.Contains(text, contribSocket) {
+		err = errors.New("contrib/sendmail/domain-secured.mc does not name " + contribSocket)
+	}
+	text = strings.Replace(text, contribSocket, filepath.Join(s.Dir, "milter.sock"), 1)
+	return strings.Split(strings.TrimSuffix(text, "\n"), "\n"), err
 }
 
 // importCertificates does what contoso.com's administrator does with the partners' certificates.

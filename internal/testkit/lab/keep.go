@@ -62,6 +62,10 @@ What the strangers talked to:
   its log        {{.LogFile}}
   its mailbox    {{.Mailbox}}
 {{- end}}
+{{- with .Sendmail}}
+  Sendmail       {{.ConfigFile}}
+  its sessions   {{.TrafficFile}}
+{{- end}}
 `))
 
 // keepUp says how to talk to what runs, and waits until ctx ends, or a domain-secured does. pair may be nil.
@@ -71,7 +75,8 @@ func keepUp(ctx context.Context, site *cases.Site, pair *companies.Pair, binary 
 	if err := errors.Join(os.WriteFile(certificate, good.PEM(), 0o644), os.WriteFile(key, good.KeyPEM(), 0o600)); err != nil {
 		return err
 	}
-	postfix, _ := site.MTA.(*mta.Postfix) // nil with the fake
+	postfix, _ := site.MTA.(*mta.Postfix) // nil if it is another server
+	sendmail, _ := site.MTA.(*mta.Sendmail)
 	own := site.Daemon.Exited()
 	contoso, bank := own, own
 	var both []*companies.Company
@@ -81,7 +86,7 @@ func keepUp(ctx context.Context, site *cases.Site, pair *companies.Pair, binary 
 	}
 	err := keepText.Execute(out, map[string]any{
 		"Addr": site.MTA.Addr(), "Recipient": cases.Recipient, "Certificate": certificate, "Key": key,
-		"Binary": binary, "Config": site.Config, "Log": site.LogFile(), "Postfix": postfix,
+		"Binary": binary, "Config": site.Config, "Log": site.LogFile(), "Postfix": postfix, "Sendmail": sendmail,
 		"Pair": pair, "Companies": both, "PID": os.Getpid(),
 	})
 	if err != nil {

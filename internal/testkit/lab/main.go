@@ -3,11 +3,11 @@
 // It shows what came of all that. It touches its own temporary folder, loopback, and a network namespace of its own,
 // nothing else.
 //
-//	go run ./internal/testkit/lab [-binary PATH] [-fake]
+//	go run ./internal/testkit/lab [-binary PATH] [-mta postfix|sendmail|fake]
 //
-// Without Postfix, or without root, a fake MTA takes Postfix's place, and the bank does without a mail server. With
-// KEEP=1 in the environment all stays up until Ctrl-C, to be talked to. Exit status: 0 all as expected, 1 not, 64
-// usage, 130 interrupted.
+// Where nothing is said and Postfix cannot run, a fake MTA takes its place, and the bank does without a mail server, as
+// it does with another server than Postfix. With KEEP=1 in the environment all stays up until Ctrl-C, to be talked to.
+// Exit status: 0 all as expected, 1 not, 64 usage, 130 interrupted.
 package main
 
 import (
@@ -24,7 +24,6 @@ import (
 	"domain-secured/internal/testkit/apart"
 	"domain-secured/internal/testkit/cases"
 	"domain-secured/internal/testkit/companies"
-	"domain-secured/internal/testkit/mta"
 )
 
 func main() {
@@ -38,11 +37,11 @@ func run(ctx context.Context, args []string, keep bool, stdout, stderr io.Writer
 	flags := flag.NewFlagSet("lab", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	binary := flags.String("binary", "", "the domain-secured to try; built from this module when empty")
-	fake := flags.Bool("fake", false, "use the fake MTA, even if there is a Postfix")
+	server := flags.String("mta", "", "postfix, sendmail or fake; postfix when empty, or the fake one where it cannot run")
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
 		return 64
 	}
-	failed, err := lab(ctx, *binary, *fake, keep, stdout)
+	failed, err := lab(ctx, *binary, cases.Server(*server), keep, stdout)
 	var status ended
 	switch {
 	case errors.As(err, &status):
@@ -60,14 +59,12 @@ func run(ctx context.Context, args []string, keep bool, stdout, stderr io.Writer
 }
 
 // lab runs it all and returns how many cases did not come out as they should.
-func lab(ctx context.Context, binary string, fake, keep bool, out io.Writer) (failed int, err error) {
-	if !fake {
-		if _, err := mta.FindPostfix(); err != nil {
-			fmt.Fprintf(out, "Using a fake MTA, not Postfix: %v.\n", err)
-			fake = true
+func lab(ctx context.Context, binary string, server cases.Server, keep bool, out io.Writer) (failed int, err error) {
+	if server == "" {
+		if err := cases.Postfix.Find(); err != nil {
+			fmt.Fprintf(out, "Using a fake MTA, not Postfix: %v. Contoso and Woodgrove Bank would write to each other: that is left out.\n\n", err)
+			server = cases.Fake
 		}
-	} else {
-		fmt.Fprintln(out, "Using a fake MTA, not Postfix, as told.")
 	}
 	dir, err := os.MkdirTemp("", "domain-secured-lab-")
 	if err != nil {
@@ -84,8 +81,7 @@ func lab(ctx context.Context, binary string, fake, keep bool, out io.Writer) (fa
 
 	var pair *companies.Pair
 	switch {
-	case fake:
-		fmt.Fprint(out, "Contoso and Woodgrove Bank would write to each other with a real Postfix each: that is left out.\n\n")
+	case server != "" && server != cases.Postfix:
 	case apart.Inside(whole):
 		if pair, failed, err = showCompanies(ctx, binary, dir, out); err != nil {
 			return failed, err
@@ -99,7 +95,7 @@ func lab(ctx context.Context, binary string, fake, keep bool, out io.Writer) (fa
 		fmt.Fprintf(out, "Contoso and Woodgrove Bank would write to each other: that is left out, %v.\n\n", err)
 	}
 
-	site, err := cases.Setup(ctx, cases.SetupOptions{Binary: binary, Dir: dir, Fake: fake})
+	site, err := cases.Setup(ctx, cases.SetupOptions{Binary: binary, Dir: dir, Server: server})
 	if err != nil {
 		return 0, err
 	}

@@ -31,7 +31,7 @@ func TestLab(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
-	if status := run(t.Context(), []string{"-fake"}, false, &stdout, &stderr); status != 0 {
+	if status := run(t.Context(), []string{"-mta", "fake"}, false, &stdout, &stderr); status != 0 {
 		t.Errorf("status %d", status)
 	}
 	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
@@ -40,7 +40,7 @@ func TestLab(t *testing.T) {
 			t.Errorf("not a word of %q", want)
 		}
 	}
-	if !strings.HasPrefix(lines[0], "Using a fake MTA, not Postfix") || !strings.HasSuffix(lines[len(lines)-1], " passed, 0 failed") {
+	if !strings.HasPrefix(lines[0], "fake MTA for contoso.com at 127.0.0.1:") || !strings.HasSuffix(lines[len(lines)-1], " passed, 0 failed") {
 		t.Errorf("stdout:\n%s\nstderr:\n%s", &stdout, &stderr)
 	}
 	if left, err := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "*")); err != nil || len(left) > 0 {
@@ -53,7 +53,7 @@ func TestKeep(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	out := &watched{text: "Ctrl-C", seen: interrupt}
-	if status := run(ctx, []string{"-fake"}, true, out, out); status != 0 {
+	if status := run(ctx, []string{"-mta", "fake"}, true, out, out); status != 0 {
 		t.Errorf("status %d:\n%s", status, out)
 	}
 	for _, want := range []string{"swaks --server 127.0.0.1:", "explain --config ", "Cleaning up."} {
@@ -80,7 +80,10 @@ func (w *watched) Write(p []byte) (int, error) {
 
 func TestFailures(t *testing.T) {
 	var out bytes.Buffer
-	if status := run(t.Context(), []string{"-fake", "-binary", "/nonexistent"}, false, &out, &out); status != 1 || !strings.Contains(out.String(), "/nonexistent") {
+	if status := run(t.Context(), []string{"-mta", "fake", "-binary", "/nonexistent"}, false, &out, &out); status != 1 || !strings.Contains(out.String(), "/nonexistent") {
+		t.Errorf("status %d:\n%s", status, &out)
+	}
+	if status := run(t.Context(), []string{"-mta", "exchange"}, false, &out, &out); status != 1 || !strings.Contains(out.String(), `"exchange"`) {
 		t.Errorf("status %d:\n%s", status, &out)
 	}
 	if status := run(t.Context(), []string{"word"}, false, &out, &out); status != 64 {
@@ -88,7 +91,7 @@ func TestFailures(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	cancel()
-	if status := run(ctx, []string{"-fake"}, false, &out, &out); status != 130 {
+	if status := run(ctx, []string{"-mta", "fake"}, false, &out, &out); status != 130 {
 		t.Errorf("status %d", status)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"domain-secured/internal/testkit/pki"
 	"domain-secured/internal/testkit/smtpclient"
 )
 
@@ -32,6 +33,10 @@ type FakeOptions struct {
 
 	// Listen is where it speaks SMTP, host:port; empty is a free port of 127.0.0.1.
 	Listen string
+
+	// Nameless is presented to clients that name no host in TLS (RFC 6066 section 3); everybody is presented
+	// Common.Certificate when nil.
+	Nameless *pki.Certificate
 
 	// MaxTLS is the highest version of TLS, as in crypto/tls; 0 leaves the choice to it.
 	MaxTLS uint16
@@ -107,6 +112,16 @@ func newFake(ctx context.Context, o FakeOptions, forward func(context.Context, s
 			Certificates: []tls.Certificate{o.Certificate.TLSCertificate()},
 			ClientAuth:   tls.RequestClientCert, // asks, and takes any or none
 			MaxVersion:   o.MaxTLS,
+		}
+		if o.Nameless != nil {
+			named, nameless := o.Certificate.TLSCertificate(), o.Nameless.TLSCertificate()
+			f.tls.Certificates = nil // or the function is not asked about clients that name none
+			f.tls.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+				if hello.ServerName == "" {
+					return &nameless, nil
+				}
+				return &named, nil
+			}
 		}
 		if o.ClientCA != nil {
 			// As smtpd_tls_CAfile does, this also names the authority to the client.

@@ -65,28 +65,33 @@ func (p *Postfix) masterPID() int {
 }
 
 // owns reports whether a process is of this instance: all of them work in its queue folder, and no other does.
-func (p *Postfix) owns(pid int) bool {
-	cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
-	if err != nil {
-		return false
-	}
-	queue, err := filepath.EvalSymlinks(filepath.Join(p.dir, "queue"))
-	return err == nil && (cwd == queue || strings.HasPrefix(cwd, queue+"/"))
-}
+func (p *Postfix) owns(pid int) bool { return worksIn(filepath.Join(p.dir, "queue"), pid) }
 
 // processes returns the ids of all processes of this instance.
-func (p *Postfix) processes() []int {
+func (p *Postfix) processes() []int { return processesIn(filepath.Join(p.dir, "queue")) }
+
+// processesIn returns the ids of all processes that work in a folder, or below.
+func processesIn(dir string) []int {
 	var pids []int
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
 	}
 	for _, entry := range entries {
-		if pid, err := strconv.Atoi(entry.Name()); err == nil && p.owns(pid) {
+		if pid, err := strconv.Atoi(entry.Name()); err == nil && worksIn(dir, pid) {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
+}
+
+func worksIn(dir string, pid int) bool {
+	cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+	if err != nil {
+		return false
+	}
+	dir, err = filepath.EvalSymlinks(dir)
+	return err == nil && (cwd == dir || strings.HasPrefix(cwd, dir+"/"))
 }
 
 // smtpds returns the smtpd(8) processes below a master.
