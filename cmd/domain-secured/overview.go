@@ -10,6 +10,7 @@ import (
 
 	"domain-secured/internal/gate"
 	"domain-secured/internal/ops"
+	"domain-secured/internal/outgoing"
 )
 
 // source adds what it has counted to a status: partner returns where it goes for a list
@@ -22,6 +23,7 @@ type source interface {
 type overview struct {
 	started  time.Time
 	gate     *gate.Gate
+	insister *outgoing.Insister
 	reloader *reloader
 	doors    doors
 	sources  []source // besides the gate
@@ -43,6 +45,7 @@ func (o *overview) status() *ops.Status {
 			Unlisted: totals.Unlisted, Passed: totals.Passed, Tempfailed: totals.Tempfailed, Rejected: totals.Rejected,
 			Testing: totals.Tested, NoOpinion: totals.None,
 		},
+		Lookups:  ops.Lookups(o.insister.Counts()),
 		Partners: []*ops.Partner{},
 	}
 	for _, d := range o.doors {

@@ -91,7 +91,7 @@ func serve(ctx context.Context, file string, log *slog.Logger) error {
 		return err
 	}
 	defer r.sent.close()
-	o := &overview{started: time.Now(), gate: g, reloader: r, sources: []source{r.sent}}
+	o := &overview{started: time.Now(), gate: g, insister: r.insister, reloader: r, sources: []source{r.sent}}
 	d := doors{
 		{name: "milter", config: cfg.Milter, server: milter.NewServer(g, log), grace: messageTime},
 		{name: "policy", config: cfg.Policy, server: delegation.NewServer(g, log), grace: requestTime},

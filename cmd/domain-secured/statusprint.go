@@ -46,6 +46,13 @@ func printStatus(to io.Writer, s *ops.Status, now time.Time) error {
 	r := &s.Received
 	fmt.Fprintf(w, "Received of listed domains\t%s\n", tallied(r.Passed, r.Tempfailed, r.Rejected, r.Testing, r.NoOpinion))
 	fmt.Fprintf(w, "Received of all others\t%d\n", r.Unlisted)
+	l := &s.Lookups
+	var waiting uint64
+	for _, n := range l.Waiting {
+		waiting += n
+	}
+	fmt.Fprintf(w, "Asked before sending\t%d told what to insist on, %d to wait, %d not listed\n",
+		l.Names+l.Vetted+l.Pins, waiting, l.Unlisted+l.Off+l.Testing)
 	if err := w.Flush(); err != nil {
 		return err
 	}

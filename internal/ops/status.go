@@ -19,11 +19,25 @@ type Status struct {
 	SessionFailures  *uint64 `json:"domain_secured_outbound_session_failures"`
 
 	Received Received `json:"received"`
+	Lookups  Lookups  `json:"lookups"`
 	Maillog  *Source  `json:"maillog,omitempty"`
 	TLSRPT   *Source  `json:"tlsrpt,omitempty"`
 
 	Partners []*Partner `json:"partners"`
 	Others   Partner    `json:"others"` // all that are not among Partners, summed
+}
+
+// Lookups are what the TLS policy door was asked for mail going out, and what it
+// answered.
+type Lookups struct {
+	Unlisted uint64 `json:"unlisted"`
+	Off      uint64 `json:"off"`     // mode off
+	Testing  uint64 `json:"testing"` // mode testing: told nothing
+	Names    uint64 `json:"names"`   // to insist on names
+	Vetted   uint64 `json:"vetted"`  // on certificates that were judged
+	Pins     uint64 `json:"pins"`
+	// Waiting are those told that mail has to wait, by why.
+	Waiting map[string]uint64 `json:"waiting,omitempty"`
 }
 
 // Config is the configuration that holds.
