@@ -38,6 +38,7 @@ func commands() []*command {
 		listShowCommand("send"), listEditCommand("send", "add"), listEditCommand("send", "remove"),
 		certImportCommand, certListCommand, certShowCommand, certVerifyCommand, certForgetCommand,
 		certRequestCommand, certCloneCommand, certExportCommand,
+		exportPostfixCommand, exportSendmailCommand,
 		queueCommand, statusCommand, versionCommand,
 	}
 }

@@ -99,3 +99,11 @@ func (d doors) addresses() []any {
 	}
 	return all
 }
+
+// haveDoor makes sure that there is something to serve.
+func haveDoor(cfg *config.Config) error {
+	if cfg.Milter.Listen.IsZero() && cfg.Policy.Listen.IsZero() && cfg.TLSMap.Listen.IsZero() {
+		return exitf(exitConfiguration, "%s: milter.listen, policy.listen and tlsmap.listen are \"\": there is no door to serve", cfg.File)
+	}
+	return nil
+}

@@ -65,8 +65,8 @@ func serve(ctx context.Context, file string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Milter.Listen.IsZero() && cfg.Policy.Listen.IsZero() && cfg.TLSMap.Listen.IsZero() {
-		return exitf(exitConfiguration, "%s: milter.listen, policy.listen and tlsmap.listen are \"\": there is no door to serve", cfg.File)
+	if err := haveDoor(cfg); err != nil {
+		return err
 	}
 	for _, warning := range cfg.Warnings {
 		log.Warn(warning)

@@ -153,9 +153,9 @@ func (g *Gate) conclude(f *policy.Facts, v *policy.Verdict, from *policy.From, n
 
 // Explain decides about a transaction at the given time without any effect, and
 // returns the outcome of every row of the table. presented, if not nil, is
-// judged as if it were in the store. The DNS is asked only after [Gate.AskDNS].
+// judged as if it were imported into the store, beside what is there. The DNS is asked only after [Gate.AskDNS].
 func (g *Gate) Explain(ctx context.Context, f *policy.Facts, presented *policy.Certificate, at time.Time) (policy.Verdict, []policy.Explanation) {
 	e := g.evidence.until(time.Now().Add(waitTime))
-	e.presented, e.explains = presented, true
+	e.presented, e.explains = g.asImported(presented), true
 	return g.snapshot.Load().Explain(ctx, f, e, at)
 }

@@ -20,6 +20,8 @@ type Bundles struct {
 	// QueueDirectory is the mail server's. Its smtp(8) processes work in there, chrooted
 	// or not, and are told of files below it relative to it.
 	QueueDirectory string
+	// Keep: files that nobody needs any more are left to another, the daemon, to remove.
+	Keep bool
 }
 
 var errNoBundles = errors.New("tlsmap.tafile_dir is not set: Postfix needs a file of the partner's roots")

@@ -86,6 +86,9 @@ func New(g *gate.Gate, s Settings, clock func() time.Time, log *slog.Logger) *In
 // have its snapshot already.
 func (i *Insister) Use(s Settings) {
 	before := i.settings.Swap(&s)
+	if s.Bundles.Keep {
+		return
+	}
 	if err := s.Bundles.tidy(s.Snapshot, before); err != nil {
 		i.log.Warn("removing files of root certificates that nobody needs any more", "error", err)
 	}

@@ -61,8 +61,8 @@ func (v *view) judge(ctx context.Context, inspector *gate.Inspector, entry strin
 }
 
 // names returns the names that speak for the domain of the certificates in view that
-// are trusted.
-func (v *view) names(inspector *gate.Inspector, entry string, p *policy.Partner, at time.Time) (names []string) {
+// are trusted, one list for each.
+func (v *view) names(inspector *gate.Inspector, entry string, p *policy.Partner, at time.Time) (names [][]string) {
 	v.chains(func(_ string, chain []partner.Certificate) {
 		if chain[0].X509 == nil || !inspector.Trusted(entry, chain, at) {
 			return
@@ -73,6 +73,7 @@ func (v *view) names(inspector *gate.Inspector, entry string, p *policy.Partner,
 				presented = append(presented, c.X509)
 			}
 		}
+		var own []string
 		for _, name := range p.PresentedNames(entry, chain[0].X509, presented) {
 			speaks := name.Exchange
 			if p.Names != nil {
@@ -81,8 +82,11 @@ func (v *view) names(inspector *gate.Inspector, entry string, p *policy.Partner,
 				speaks = name.Strict
 			}
 			if speaks {
-				names = append(names, name.Name)
+				own = append(own, name.Name)
 			}
+		}
+		if own != nil {
+			names = append(names, own)
 		}
 	})
 	return names

@@ -3,6 +3,7 @@ package outgoing
 import (
 	"context"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"domain-secured/internal/partner"
@@ -148,7 +149,7 @@ func (i *Insister) names(t *destination, s *Settings, entry string, p *policy.Pa
 			return found{demand: wait(NoRootsFile, err.Error())}
 		}
 	}
-	presented := t.view.names(i.inspector, entry, p, i.clock())
+	presented := slices.Concat(t.view.names(i.inspector, entry, p, i.clock())...)
 	f := found{demand: &policy.Demand{RootsFile: rootsFile, Names: p.SendNames(entry, t.view.hosts, presented)}}
 	if len(presented) > 0 || p.Evidence == policy.EvidenceMTA { // whom that trusts is not known here
 		return f

@@ -25,6 +25,8 @@ func TestPostfix(t *testing.T) {
 			{"table", testTable},
 			{"log", testLog},
 			{"recipients", testRecipients},
+			{"exported", testExported},
+			{"exported for Sendmail", testExportedSendmail},
 			{"bounce", testBounce},
 			{"listed while mail waits", testListedWhileWaiting},
 			{"MX changes", testMXChanges},

@@ -24,7 +24,7 @@ import (
 // needPostconf skips a test where there is no Postfix; on CI that is a failure.
 func needPostconf(t *testing.T) {
 	t.Helper()
-	if _, err := find(); err != nil {
+	if _, err := find("postconf"); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -23,12 +24,13 @@ const (
 )
 
 // Read asks postconf(1) for the settings in the configuration directory dir; "" means Postfix's own. It runs
-// postconf once for main.cf, twice for master.cf, and once more for each entry of smtpd(8), pickup(8) or cleanup(8)
-// with overrides, so that Postfix itself says what they amount to. The kernel is asked for this machine's addresses.
+// postconf once for main.cf, twice for master.cf, and once more for each entry of smtpd(8), pickup(8), cleanup(8),
+// smtp(8) or lmtp(8) with overrides, so that Postfix itself says what they amount to. The kernel is asked for this
+// machine's addresses, and the files of certificates that smtp(8) presents are read.
 func Read(ctx context.Context, dir string) (*Settings, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
-	bin, err := find()
+	bin, err := find("postconf")
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +53,7 @@ func Read(ctx context.Context, dir string) (*Settings, error) {
 	}
 	warnings = append(warnings, w...)
 
-	s := &Settings{Dir: dir, Main: parseParams(main)}
+	s := &Settings{Dir: dir, Main: parseParams(main), At: time.Now()}
 	s.Version, s.QueueDirectory = s.Main["mail_version"], s.Main["queue_directory"]
 	if s.Version == "" || s.QueueDirectory == "" {
 		return nil, errors.New("reading main.cf: postconf printed no mail_version or queue_directory")
@@ -66,11 +68,19 @@ func Read(ctx context.Context, dir string) (*Settings, error) {
 	s.Services = parseMaster("smtpd", entries, overrides, chrootDefault(s.Main))
 	s.Pickup = parseMaster("pickup", entries, overrides, chrootDefault(s.Main))
 	s.Cleanup = parseMaster("cleanup", entries, overrides, chrootDefault(s.Main))
-	for _, services := range [][]Service{s.Services, s.Pickup, s.Cleanup} {
+	s.Delivery = slices.Concat(parseMaster("smtp", entries, overrides, chrootDefault(s.Main)), parseMaster("lmtp", entries, overrides, chrootDefault(s.Main)))
+	s.Transports = parseTransports(entries)
+	for _, services := range [][]Service{s.Services, s.Pickup, s.Cleanup, s.Delivery} {
 		for i := range services {
 			if err := r.expand(ctx, &services[i], s.Main); err != nil {
 				return nil, err
 			}
+		}
+	}
+	for i := range s.Delivery {
+		parameter, files := clientFiles(s.Delivery[i].Params)
+		for _, pair := range files {
+			s.Delivery[i].Client = append(s.Delivery[i].Client, readClientCertificate(pair, parameter == "smtp_tls_chain_files"))
 		}
 	}
 	for _, w := range warnings {
@@ -101,28 +111,34 @@ func (r reader) expand(ctx context.Context, svc *Service, main Params) error {
 	return nil
 }
 
-// places are where postconf may be: in PATH, and where Postfix puts it: the PATH of a user often has no sbin.
-var places = []string{"postconf", "/usr/sbin/postconf", "/usr/local/sbin/postconf"}
+// places are where Postfix's programs may be: in PATH, and where Postfix puts them: the PATH of a user often has no
+// sbin.
+var places = []string{"", "/usr/sbin/", "/usr/local/sbin/"}
 
-// find returns the postconf to run.
-func find() (string, error) {
-	for _, name := range places {
-		if bin, err := exec.LookPath(name); err == nil {
+// find returns the program to run.
+func find(program string) (string, error) {
+	for _, place := range places {
+		if bin, err := exec.LookPath(place + program); err == nil {
 			return bin, nil
 		}
 	}
 	return "", ErrNoPostconf
 }
 
-type reader struct{ bin, dir string }
+type reader struct {
+	bin, dir string
+	in       string // for the program to read
+}
 
-// run returns what postconf printed, and its warnings.
+// run returns what a program of Postfix's printed, and its warnings.
 func (r reader) run(ctx context.Context, args ...string) (string, []string, error) {
 	if r.dir != "" {
 		args = append([]string{"-c", r.dir}, args...)
 	}
 	cmd := exec.CommandContext(ctx, r.bin, args...)
-	cmd.Args[0] = "postconf" // it puts that in front of what it says
+	program := filepath.Base(r.bin)
+	cmd.Args[0] = program // it puts that in front of what it says
+	cmd.Stdin = strings.NewReader(r.in)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	cmd.WaitDelay = time.Second
 	var out, words limited
@@ -131,7 +147,7 @@ func (r reader) run(ctx context.Context, args ...string) (string, []string, erro
 	var warnings []string
 	var fatal string
 	for line := range strings.Lines(words.buf.String()) {
-		line = strings.TrimPrefix(strings.TrimSpace(line), "postconf: ")
+		line = strings.TrimPrefix(strings.TrimSpace(line), program+": ")
 		if w, ok := strings.CutPrefix(line, "warning: "); ok {
 			warnings = append(warnings, w)
 		} else if line != "" {
@@ -140,13 +156,13 @@ func (r reader) run(ctx context.Context, args ...string) (string, []string, erro
 	}
 	switch {
 	case ctx.Err() != nil:
-		return "", nil, fmt.Errorf("postconf did not finish: %w", ctx.Err())
+		return "", nil, fmt.Errorf("%s did not finish: %w", program, ctx.Err())
 	case err != nil && fatal != "":
-		return "", nil, fmt.Errorf("postconf: %s: %w", fatal, err)
+		return "", nil, fmt.Errorf("%s: %s: %w", program, fatal, err)
 	case err != nil:
-		return "", nil, fmt.Errorf("postconf: %w", err)
+		return "", nil, fmt.Errorf("%s: %w", program, err)
 	case out.full:
-		return "", nil, fmt.Errorf("postconf printed more than %d bytes", maxOutput)
+		return "", nil, fmt.Errorf("%s printed more than %d bytes", program, maxOutput)
 	}
 	return out.buf.String(), warnings, nil
 }

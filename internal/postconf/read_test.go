@@ -123,12 +123,12 @@ func TestReadFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		saved := places
-		places = []string{bin}
+		places = []string{filepath.Dir(bin) + "/"}
 		t.Cleanup(func() { places = saved })
 	}
 	t.Run("no postconf", func(t *testing.T) {
 		fake(t, "")
-		places = []string{places[0] + "-not"}
+		places = []string{places[0] + "not-"}
 		if _, err := Read(ctx, ""); !errors.Is(err, ErrNoPostconf) {
 			t.Error(err)
 		}

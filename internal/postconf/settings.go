@@ -10,6 +10,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Params holds parameters by name, as "postconf -x" prints them: every $name expanded, nothing left to resolve.
@@ -17,24 +18,29 @@ type Params map[string]string
 
 // Settings is what a Postfix was configured with when Read looked.
 type Settings struct {
-	Dir            string       // the configuration directory asked for; "" is Postfix's own
-	Version        string       // postconf(5) mail_version
-	QueueDirectory string       // postconf(5) queue_directory; where a chrooted smtpd(8) is locked in
-	Main           Params       // all of main.cf, defaults included
-	Services       []Service    // the entries of master.cf that run smtpd(8)
-	Pickup         []Service    // those that run pickup(8): what sendmail(1) left
-	Cleanup        []Service    // those that run cleanup(8), which calls the milters for it
+	Dir            string            // the configuration directory asked for; "" is Postfix's own
+	Version        string            // postconf(5) mail_version
+	QueueDirectory string            // postconf(5) queue_directory; where a chrooted smtpd(8) is locked in
+	Main           Params            // all of main.cf, defaults included
+	Services       []Service         // the entries of master.cf that run smtpd(8)
+	Pickup         []Service         // those that run pickup(8): what sendmail(1) left
+	Cleanup        []Service         // those that run cleanup(8), which calls the milters for it
+	Delivery       []Service         // those that run smtp(8) or lmtp(8), which deliver
+	Transports     Params            // the program of each transport: "smtp" of "relay"
+	Tables         map[string]*Table // what tables have about the send list; see LookUp
+	At             time.Time
 	Addresses      []netip.Addr // this machine's own
 	Warnings       []string     // what postconf itself complained about, without its prefix
 }
 
 // Service is one entry of master.cf (master(5)).
 type Service struct {
-	Name, Type string // "smtp", "inet"; "127.0.0.1:10025", "inet"; "smtpd", "pass"
-	Chroot     bool   // the chroot column, its default filled in
-	Overrides  Params // -o name=value as written (postconf -P)
-	Params     Params // what main.cf means with these overrides applied
-	Entry      string // the whole entry on one line (postconf -M)
+	Name, Type string              // "smtp", "inet"; "127.0.0.1:10025", "inet"; "smtpd", "pass"
+	Chroot     bool                // the chroot column, its default filled in
+	Overrides  Params              // -o name=value as written (postconf -P)
+	Params     Params              // what main.cf means with these overrides applied
+	Entry      string              // the whole entry on one line (postconf -M)
+	Client     []ClientCertificate // of smtp(8), one for each kind of key at most
 }
 
 // String is the service as master.cf starts its line: "smtp inet".
@@ -53,6 +59,17 @@ func parseParams(out string) Params {
 }
 
 // parseMaster joins the entries of "postconf -M" that run daemon with their overrides from "postconf -P".
+// parseTransports reads the programs of the entries of "postconf -M" that a transport can name (master(5)).
+func parseTransports(entries string) Params {
+	p := make(Params)
+	for line := range strings.Lines(entries) {
+		if f := strings.Fields(line); len(f) >= 8 && f[1] == "unix" {
+			p[f[0]] = path.Base(f[7])
+		}
+	}
+	return p
+}
+
 // chrootDefault is what "-" in the chroot column means.
 func parseMaster(daemon, entries, overrides string, chrootDefault bool) []Service {
 	var services []Service

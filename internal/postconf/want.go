@@ -10,11 +10,12 @@ import (
 
 // Want is what our own configuration says.
 type Want struct {
-	PolicyListen   string // [policy] listen: "inet:host:port", "unix:/path", "" for off
-	MilterListen   string // [milter] listen, likewise
-	Sends          bool   // there are domains on the send list
-	TLSMapListen   string // [tlsmap] listen, likewise
-	PostfixVersion string // [tlsmap] postfix_version
+	PolicyListen   string        // [policy] listen: "inet:host:port", "unix:/path", "" for off
+	MilterListen   string        // [milter] listen, likewise
+	Sends          bool          // there are domains on the send list
+	Send           []Destination // those that are held to something
+	TLSMapListen   string        // [tlsmap] listen, likewise
+	PostfixVersion string        // [tlsmap] postfix_version
 
 	Connectors []Connector // in the configuration's order: the first that matches holds
 }

@@ -33,14 +33,36 @@ const (
 	never    = "PERM "
 )
 
-// appendAnswer renders what is insisted on as one line: postconf(5)
-// smtp_tls_policy_maps.
+// appendAnswer renders what is insisted on as one line.
 func appendAnswer(b []byte, d *policy.Demand, v Version) []byte {
-	switch {
-	case d == nil:
+	if d == nil {
 		return append(b, notFound...)
-	case d.Wait == "" && len(d.Names) > 0:
-		b = append(b, found+"secure match="...)
+	}
+	start := len(b)
+	b, insists := appendPolicy(append(b, found...), d, v)
+	if !insists {
+		return appendWait(b[:start], d)
+	}
+	return b
+}
+
+// Policy renders what is insisted on as the value of an entry in a table of Postfix's:
+// postconf(5) smtp_tls_policy_maps. It is "" if mail is to wait.
+func Policy(d *policy.Demand, v Version) string {
+	b, insists := appendPolicy(nil, d, v)
+	if !insists {
+		return ""
+	}
+	return string(b)
+}
+
+// appendPolicy reports whether there is anything to insist on.
+func appendPolicy(b []byte, d *policy.Demand, v Version) (policy []byte, insists bool) {
+	switch {
+	case d.Wait != "":
+		return b, false
+	case len(d.Names) > 0:
+		b = append(b, "secure match="...)
 		for i, name := range d.Names {
 			if i > 0 {
 				b = append(b, ':')
@@ -51,8 +73,8 @@ func appendAnswer(b []byte, d *policy.Demand, v Version) []byte {
 			b = append(b, " tafile="...)
 			b = append(b, d.RootsFile...)
 		}
-	case d.Wait == "" && len(d.Fingerprints) > 0:
-		b = append(b, found+"fingerprint match="...)
+	case len(d.Fingerprints) > 0:
+		b = append(b, "fingerprint match="...)
 		for i, h := range d.Fingerprints {
 			if i > 0 {
 				b = append(b, '|')
@@ -60,7 +82,7 @@ func appendAnswer(b []byte, d *policy.Demand, v Version) []byte {
 			b = appendFingerprint(b, h)
 		}
 	default:
-		return appendWait(b, d)
+		return b, false
 	}
 	b = appendCiphers(b, d.MinBits)
 	b = appendProtocols(b, d.MinTLS, v)
@@ -69,7 +91,7 @@ func appendAnswer(b []byte, d *policy.Demand, v Version) []byte {
 	if v.AtLeast(3, 4) {
 		b = append(b, " servername=hostname"...)
 	}
-	return b
+	return b, true
 }
 
 // appendFingerprint writes a fingerprint as every Postfix compares them: before 3.6 that

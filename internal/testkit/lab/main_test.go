@@ -17,7 +17,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asLab) != "" {
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // TestLab runs the lab with its fake MTA; the cases package's tests have the real one.
 func TestLab(t *testing.T) {
@@ -93,7 +98,7 @@ func TestFailures(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	var out bytes.Buffer
-	table := newTable(&out)
+	table := newCasesTable(&out)
 	c := cases.Case{Words: strings.Repeat("word ", 20) + strings.Repeat("ü", 50)}
 	refused := cases.Result{Reply: smtpclient.Reply{Stage: smtpclient.DATA, Code: 450, Text: "4.7.1 no"}}
 	table.row(c, refused, nil)
