@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -28,7 +29,10 @@ func runApart(ctx context.Context, binary string, out io.Writer) error {
 		return err
 	}
 	c.Stdout, c.Stderr = out, os.Stderr
-	// It cleans up, and then ends.
+	// It cleans up, and then ends; also if this process is killed, of which it hears when this thread dies (prctl(2)).
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	c.SysProcAttr.Pdeathsig = syscall.SIGTERM
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
 	err = c.Run()
 	switch {

@@ -27,7 +27,8 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The last two are for a terminal that is closed, and for "| head": nothing must be left behind then, either.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	status := run(ctx, os.Args[1:], os.Getenv("KEEP") == "1", os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)
@@ -62,7 +63,7 @@ func run(ctx context.Context, args []string, keep bool, stdout, stderr io.Writer
 func lab(ctx context.Context, binary string, server cases.Server, keep bool, out io.Writer) (failed int, err error) {
 	if server == "" {
 		if err := cases.Postfix.Find(); err != nil {
-			fmt.Fprintf(out, "Using a fake MTA, not Postfix: %v.\n", err)
+			fmt.Fprintf(out, "Using a fake MTA, not Postfix: %v. Contoso and Woodgrove Bank would write to each other: that is left out.\n\n", err)
 			server = cases.Fake
 		}
 	}
@@ -81,9 +82,7 @@ func lab(ctx context.Context, binary string, server cases.Server, keep bool, out
 
 	var pair *companies.Pair
 	switch {
-	case server == cases.Sendmail: // the two companies have Postfix
-	case server == cases.Fake:
-		fmt.Fprint(out, "Contoso and Woodgrove Bank would write to each other with a real Postfix each: that is left out.\n\n")
+	case server != "" && server != cases.Postfix: // the two companies have Postfix
 	case apart.Inside(whole):
 		if pair, failed, err = showCompanies(ctx, binary, dir, out); err != nil {
 			return failed, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -119,5 +120,29 @@ func TestTable(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("not a word of %q:\n%s", want, &out)
 		}
+	}
+}
+
+// TestNobodyReads closes what the lab writes to, as "| head" does: it cleans up all the same.
+func TestNobodyReads(t *testing.T) {
+	temporary := t.TempDir()
+	lab := exec.CommandContext(t.Context(), os.Args[0], "-mta", "fake")
+	lab.Env = append(os.Environ(), asLab+"=1", "KEEP=1", "TMPDIR="+temporary)
+	out, err := lab.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lab.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Error(err)
+	}
+	out.Close()
+	if err := lab.Wait(); err == nil || lab.ProcessState.ExitCode() != 130 {
+		t.Errorf("ended with %v", lab.ProcessState)
+	}
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
