@@ -8,7 +8,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-lab: ## see it work: a private Postfix (MTA=sendmail: Sendmail), a partner and an impostor (KEEP=1 leaves it running)
+lab: ## see it work: two companies that write to each other, and impostors (MTA=sendmail: at a Sendmail; KEEP=1 leaves it running)
 	@sh internal/testkit/$(if $(filter sendmail,$(MTA)),sendmail.sh,setup.sh lab)
 	@$(GO) run ./internal/testkit/lab $(if $(MTA),-mta $(MTA))
 

@@ -50,6 +50,7 @@ type Revocation struct {
 	Status RevocationStatus
 	Source RevocationSource // where a definite answer is from
 	Detail string           // for the log: what was asked, what it said
+	Open   bool             // it is unknown, and somebody was not asked: see [ErrNotAsked]
 }
 
 // RevocationStatus is the answer to "is it revoked?". The order is from good to

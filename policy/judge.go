@@ -116,6 +116,7 @@ func (s *Snapshot) judgeDomain(ctx context.Context, domain, entry string, f *Fac
 		if found.outcome != OutcomeOK {
 			break
 		}
+		r.open = r.open || vetted.Open
 		if vetted.Reason != None {
 			found = finding{outcome: OutcomeFail, reason: vetted.Reason, detail: vetted.Detail}
 			break

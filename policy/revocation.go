@@ -79,7 +79,9 @@ func (v *vetting) revocationKnown() finding {
 	}
 	switch v.revocation.Status {
 	case RevocationUnknown:
-		return fail(RevocationNotKnown, "%s", v.revocation.Detail)
+		unknown := fail(RevocationNotKnown, "%s", v.revocation.Detail)
+		unknown.open = v.revocation.Open
+		return unknown
 	case RevocationOnHold:
 		return fail(CertificateOnHold, "%s", v.revocation.Detail)
 	}

@@ -33,6 +33,7 @@ type Vetted struct {
 	Auth        Auth
 	Revocation  RevocationSource
 	Rows        []Row // only if every row was asked for
+	Open        bool  // as in [Verdict]
 }
 
 // Vet judges one certificate for one partner: rows 11 to 18 of the table. With
@@ -50,7 +51,7 @@ func Vet(ctx context.Context, e Evidence, p *Partner, domain string, c *Certific
 	if r.found.outcome == OutcomeOK && v.matched == "" && domain != "" {
 		r.found = fail(InternalError, "no name was matched")
 	}
-	vetted := Vetted{Reason: r.found.reason, Detail: r.found.detail, Rows: r.rows}
+	vetted := Vetted{Reason: r.found.reason, Detail: r.found.detail, Rows: r.rows, Open: r.open}
 	if r.found.outcome == OutcomeOK {
 		vetted.MatchedName, vetted.Auth, vetted.Revocation = v.matched, v.auth(), v.source
 	}

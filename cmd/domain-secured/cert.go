@@ -80,6 +80,12 @@ func openStore(c *call) (*trust.Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	return readStore(c, cfg)
+}
+
+// readStore returns a store for who must know all that is in it. Files that cannot be
+// used are said, as the daemon does.
+func readStore(c *call, cfg *config.Config) (*trust.Store, error) {
 	store := trust.NewStore(storeDir(cfg))
 	if _, err := store.Refresh(); err != nil {
 		if errors.Is(err, fs.ErrPermission) {

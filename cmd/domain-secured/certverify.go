@@ -2,8 +2,6 @@ package main
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
@@ -89,7 +87,7 @@ func (q *verifyFlags) run(c *call) error {
 	if err != nil {
 		return err
 	}
-	checker, end, err := q.checker(cfg)
+	checker, end, err := q.checker(c, cfg, at)
 	if err != nil {
 		return err
 	}
@@ -101,6 +99,9 @@ func (q *verifyFlags) run(c *call) error {
 	g := gate.New(cfg.Snapshot, store, time.Now, slog.New(slog.DiscardHandler))
 	g.CheckRevocation(checker)
 	found := g.Verify(c.ctx, p, q.domain, subject, at)
+	if err := c.interrupted(); err != nil {
+		return err
+	}
 	verified := newVerified(subject, &found, at)
 	if q.json {
 		err = c.printJSON(verified)
@@ -111,13 +112,13 @@ func (q *verifyFlags) run(c *call) error {
 }
 
 // checker asks what was named, or everybody.
-func (q *verifyFlags) checker(cfg *config.Config) (*revocation.Checker, func(), error) {
+func (q *verifyFlags) checker(c *call, cfg *config.Config, at time.Time) (*revocation.Checker, func(), error) {
 	s, err := revocationSettings(cfg)
 	if err != nil {
 		return nil, nil, err
 	}
 	if len(q.crls) == 0 {
-		checker, end := newReader(s, revocationDir(cfg))
+		checker, end := newReader(c, s, revocationDir(cfg), time.Now)
 		return checker, end, nil
 	}
 	for _, name := range q.crls {
@@ -126,12 +127,21 @@ func (q *verifyFlags) checker(cfg *config.Config) (*revocation.Checker, func(), 
 		}
 	}
 	s.Fetch, s.Order, s.Files = nil, []string{revocation.CRL}, q.crls
-	checker, end := newReader(s, "")
+	// A list that is of our future is none of the future at that time.
+	checker, end := newReader(c, s, "", func() time.Time { return at })
 	return checker, end, nil
 }
 
-// readableList makes sure that a file begins like a CRL.
+// readableList makes sure that a file begins like a CRL. It is read again later, so
+// a pipe will not do.
 func readableList(name string) error {
+	stat, err := os.Stat(name)
+	if err != nil {
+		return inputError(err)
+	}
+	if !stat.Mode().IsRegular() {
+		return exitf(exitInput, "%s: it is not a regular file: write the CRL into one", name)
+	}
 	file, err := os.Open(name)
 	if err != nil {
 		return inputError(err)
@@ -160,13 +170,9 @@ func (q *verifyFlags) subject(c *call) (*policy.Certificate, error) {
 	}
 	subject := &policy.Certificate{Fingerprint: policy.Hash(leaf.Fingerprint), X509: leaf.X509, Presented: leaf.Presented}
 	for _, name := range q.untrusted {
-		data, err := trust.ReadFile(name)
+		others, passed, err := trust.ReadUntrusted(name)
 		if err != nil {
 			return nil, inputError(err)
-		}
-		others, passed, err := trust.ReadUntrusted(data)
-		if err != nil {
-			return nil, exitf(exitInput, "%s: %w", name, err)
 		}
 		for _, err := range passed {
 			fmt.Fprintf(c.err, "domain-secured: %s: passed over: %v\n", name, err)
@@ -185,6 +191,7 @@ func (q *verifyFlags) partner(cfg *config.Config) (*policy.Partner, error) {
 		}
 		q.domain = domain
 	}
+	q.domain = cfg.Snapshot.Covering(q.domain) // whose settings and name count
 	p := *cfg.Snapshot.Partner(q.domain)
 	p.Evidence = policy.EvidenceCertificate // a mail server's word is about somebody else's certificate
 	for _, choice := range []struct {
@@ -236,146 +243,4 @@ func parseAt(verb, s string) (time.Time, error) {
 		return time.Time{}, usagef("%s: --at: %q is not a time such as 2026-11-22T12:00:00Z", verb, s)
 	}
 	return at, nil
-}
-
-// verified is what cert verify --json prints.
-type verified struct {
-	Fingerprint string          `json:"fingerprint"`
-	At          time.Time       `json:"at"`
-	Result      string          `json:"result"` // good | refused | unknown
-	Reason      policy.Reason   `json:"reason"`
-	Detail      string          `json:"detail,omitempty"`
-	MatchedName string          `json:"matched_name,omitempty"`
-	Revocation  string          `json:"revocation,omitempty"` // where the answer for the certificate itself is from
-	Rows        []policy.Row    `json:"rows"`
-	Chains      [][]chainMember `json:"chains"`
-}
-
-// chainMember is one certificate of a chain.
-type chainMember struct {
-	Name        string    `json:"name"` // for a person: a DNS name, or the subject
-	Subject     string    `json:"subject"`
-	Fingerprint string    `json:"fingerprint"`
-	NotBefore   time.Time `json:"not_before"`
-	NotAfter    time.Time `json:"not_after"`
-	Key         string    `json:"key"`
-	Signature   string    `json:"signature"`
-	Usage       []string  `json:"usage,omitempty"`
-	Constraints []string  `json:"constraints,omitempty"`
-	Status      string    `json:"revocation_status,omitempty"` // good | unavailable | unknown | on-hold | revoked; none for a root
-	Source      string    `json:"revocation_source,omitempty"` // crl | ocsp
-	Detail      string    `json:"revocation_detail,omitempty"`
-}
-
-func newVerified(c *policy.Certificate, found *gate.Verification, at time.Time) *verified {
-	v := &verified{
-		Fingerprint: fingerprint(trust.Fingerprint(c.Fingerprint)), At: at.UTC(), Result: "refused", Reason: found.Reason, Detail: found.Detail,
-		MatchedName: found.MatchedName, Revocation: string(found.Vetted.Revocation), Rows: found.Rows, Chains: [][]chainMember{},
-	}
-	switch found.Reason {
-	case policy.None:
-		v.Result = "good"
-	case policy.RevocationNotKnown, policy.InternalError:
-		v.Result = "unknown"
-	}
-	for _, chain := range found.Chains {
-		var members []chainMember
-		for i, c := range chain {
-			m := newMember(c)
-			if i < len(chain)-1 {
-				if answer := found.Of(c, chain[i+1]); answer != nil {
-					m.Status, m.Source, m.Detail = answer.Status.String(), string(answer.Source), answer.Detail
-				}
-			}
-			members = append(members, m)
-		}
-		v.Chains = append(v.Chains, members)
-	}
-	return v
-}
-
-func newMember(c *x509.Certificate) chainMember {
-	return chainMember{
-		Name: trust.Describe(c), Subject: c.Subject.String(), Fingerprint: fingerprint(sha256.Sum256(c.Raw)), NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(),
-		Key: trust.DescribeKey(c), Signature: c.SignatureAlgorithm.String(), Usage: usages(c), Constraints: constraints(c),
-	}
-}
-
-// constraints are what a certificate may sign, in words.
-func constraints(c *x509.Certificate) []string {
-	var all []string
-	switch {
-	case !c.IsCA:
-		return nil
-	case c.MaxPathLen > 0 || c.MaxPathLenZero:
-		all = append(all, fmt.Sprintf("CA, path length %d", c.MaxPathLen))
-	default:
-		all = append(all, "CA")
-	}
-	names := func(word string, lists ...[]string) {
-		for _, list := range lists {
-			for _, name := range list {
-				all = append(all, word+" "+name)
-			}
-		}
-	}
-	names("permits", c.PermittedDNSDomains, c.PermittedEmailAddresses, c.PermittedURIDomains)
-	names("excludes", c.ExcludedDNSDomains, c.ExcludedEmailAddresses, c.ExcludedURIDomains)
-	for _, n := range c.PermittedIPRanges {
-		all = append(all, "permits "+n.String())
-	}
-	for _, n := range c.ExcludedIPRanges {
-		all = append(all, "excludes "+n.String())
-	}
-	return all
-}
-
-func (v *verified) exit() int {
-	switch v.Result {
-	case "good":
-		return exitOK
-	case "unknown":
-		return exitNotNow
-	}
-	return exitNo
-}
-
-func (v *verified) print(c *call) error {
-	if err := printRows(c.out, v.Rows); err != nil {
-		return err
-	}
-	for i, chain := range v.Chains {
-		fmt.Fprintf(c.out, "\nchain %d\n", i+1)
-		for n, m := range chain {
-			fmt.Fprintf(c.out, "  %s\n", harmless(m.Name))
-			line := func(what, value string) {
-				if value != "" {
-					fmt.Fprintf(c.out, "      %s: %s\n", what, harmless(value))
-				}
-			}
-			if m.Subject != m.Name {
-				line("subject", m.Subject)
-			}
-			line("sha256", strings.TrimPrefix(m.Fingerprint, "sha256:"))
-			line("valid", m.NotBefore.Format(time.RFC3339)+" to "+m.NotAfter.Format(time.RFC3339))
-			line("key", m.Key+", signed with "+m.Signature)
-			line("usage", strings.Join(m.Usage, ", "))
-			line("constraints", strings.Join(m.Constraints, ", "))
-			if n == len(chain)-1 {
-				line("revocation", "a root, nobody is asked")
-			} else if m.Status != "" {
-				line("revocation", m.Status+", "+m.Detail)
-			}
-		}
-	}
-	fmt.Fprintln(c.out)
-	switch {
-	case v.Result != "good":
-		fmt.Fprintf(c.out, "%s: %s (%s)\n", v.Result, v.Reason, harmless(v.Detail))
-	case v.MatchedName != "":
-		fmt.Fprintf(c.out, "good: name=%s revocation=%s\n", v.MatchedName, v.Revocation)
-	default:
-		fmt.Fprintf(c.out, "good: revocation=%s\n", v.Revocation)
-	}
-	return nil
 }

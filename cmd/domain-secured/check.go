@@ -84,6 +84,9 @@ func check(c *call, postfix, sendmail optional, asJSON bool) error {
 	if err != nil {
 		return err
 	}
+	if err := haveDoor(cfg); err != nil {
+		return err
+	}
 	store := trust.NewStore(storeDir(cfg))
 	result := checked{
 		Config:   cfg.File,
@@ -98,7 +101,12 @@ func check(c *call, postfix, sendmail optional, asJSON bool) error {
 	}
 	result.Stored = len(store.All())
 	result.Fetch = route(cfg)
-	problems, err := checkOwn(c.ctx, cfg, store)
+	for _, name := range cfg.CRLFiles { // as with those, the daemon runs on
+		if err := readableList(name); err != nil {
+			result.Warnings = append(result.Warnings, fmt.Sprintf("revocation.crl_files: %v", err))
+		}
+	}
+	problems, err := checkOwn(c, cfg, store)
 	if err != nil {
 		return err
 	}
@@ -132,18 +140,18 @@ func check(c *call, postfix, sendmail optional, asJSON bool) error {
 const ownTime = 20 * time.Second
 
 // checkOwn judges our own certificates, and has the settings of revocation checked.
-func checkOwn(ctx context.Context, cfg *config.Config, store *trust.Store) ([]string, error) {
+func checkOwn(c *call, cfg *config.Config, store *trust.Store) ([]string, error) {
 	settings, err := revocationSettings(cfg)
 	if err != nil {
 		return nil, err
 	}
-	checker, end := newReader(settings, revocationDir(cfg))
+	checker, end := newReader(c, settings, revocationDir(cfg), time.Now)
 	defer end()
 	g := gate.New(cfg.Snapshot, store, time.Now, slog.New(slog.DiscardHandler))
 	g.CheckRevocation(checker)
-	ctx, cancel := context.WithTimeout(ctx, ownTime)
+	ctx, cancel := context.WithTimeout(c.ctx, ownTime)
 	defer cancel()
-	return g.CheckOwn(ctx, cfg.OwnCertificates, time.Now()), nil
+	return g.CheckOwn(ctx, cfg.OwnCertificates, time.Now()), c.interrupted()
 }
 
 func checkPostfix(ctx context.Context, cfg *config.Config, dir string) ([]finding.Finding, error) {

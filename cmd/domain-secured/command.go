@@ -39,7 +39,7 @@ func commands() []*command {
 		certImportCommand, certListCommand, certShowCommand, certVerifyCommand, certForgetCommand,
 		certRequestCommand, certCloneCommand, certExportCommand,
 		exportPostfixCommand, exportSendmailCommand,
-		versionCommand,
+		queueCommand, statusCommand, versionCommand,
 	}
 }
 

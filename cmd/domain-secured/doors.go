@@ -49,13 +49,17 @@ func (d doors) listen() error {
 				earlier.listener.Close()
 			}
 		}
-		code := exitConfiguration
-		if errors.Is(err, fs.ErrPermission) {
-			code = exitPermission
-		}
-		return exitf(code, "%s.listen = %q: %w", door.name, door.config.Listen, err)
+		return exitf(listenCode(err), "%s.listen = %q: %w", door.name, door.config.Listen, err)
 	}
 	return nil
+}
+
+// listenCode is the exit code when a socket cannot be opened.
+func listenCode(err error) int {
+	if errors.Is(err, fs.ErrPermission) {
+		return exitPermission
+	}
+	return exitConfiguration
 }
 
 // serve serves the doors, and returns where to hear of one that failed.
@@ -94,4 +98,12 @@ func (d doors) addresses() []any {
 		}
 	}
 	return all
+}
+
+// haveDoor makes sure that there is something to serve.
+func haveDoor(cfg *config.Config) error {
+	if cfg.Milter.Listen.IsZero() && cfg.Policy.Listen.IsZero() && cfg.TLSMap.Listen.IsZero() {
+		return exitf(exitConfiguration, "%s: milter.listen, policy.listen and tlsmap.listen are \"\": there is no door to serve", cfg.File)
+	}
+	return nil
 }

@@ -90,9 +90,9 @@ func (q *explainFlags) run(c *call) error {
 	if err != nil {
 		return err
 	}
-	store := trust.NewStore(storeDir(cfg))
-	if _, err := store.Refresh(); err != nil {
-		fmt.Fprintln(c.err, "domain-secured:", err)
+	store, err := readStore(c, cfg)
+	if err != nil {
+		return err
 	}
 	g := gate.New(cfg.Snapshot, store, time.Now, slog.New(slog.DiscardHandler))
 	settings, err := revocationSettings(cfg)
@@ -102,7 +102,7 @@ func (q *explainFlags) run(c *call) error {
 	if !q.fetch {
 		settings.Fetch = nil
 	}
-	checker, end := newReader(settings, revocationDir(cfg))
+	checker, end := newReader(c, settings, revocationDir(cfg), time.Now)
 	defer end()
 	g.CheckRevocation(checker)
 	if q.fetch {
@@ -113,6 +113,9 @@ func (q *explainFlags) run(c *call) error {
 		defer g.AskDNS(resolver)()
 	}
 	verdict, readings := g.Explain(c.ctx, facts, presented, at)
+	if err := c.interrupted(); err != nil {
+		return err
+	}
 	if q.json {
 		err = c.printJSON(explainVerdict(&verdict, readings))
 	} else {

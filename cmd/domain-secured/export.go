@@ -87,7 +87,7 @@ func sendEntries(c *call, cfg *config.Config) ([]export.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	checker, end := newReader(revocation, revocationDir(cfg))
+	checker, end := newReader(c, revocation, revocationDir(cfg), time.Now)
 	defer end()
 	g.CheckRevocation(checker)
 	settings := sendingSettings(cfg, &gate.Outside{

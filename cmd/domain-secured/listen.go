@@ -18,12 +18,10 @@ func listen(d config.Door) (net.Listener, error) {
 		return net.Listen(d.Listen.Network, d.Listen.Address)
 	}
 	path := d.Listen.Address
-	if err := makeWay(path); err != nil {
+	if err := makeWay("unix", path); err != nil {
 		return nil, err
 	}
-	// Made beside it and renamed, it never has another mode at its path.
-	tmp := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%d.sock", os.Getpid()))
-	os.Remove(tmp)
+	tmp := beside(path)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: tmp, Net: "unix"})
 	if err != nil {
 		return nil, err
@@ -36,6 +34,46 @@ func listen(d config.Door) (net.Listener, error) {
 		return nil, err
 	}
 	return unixListener{l, path, made}, nil
+}
+
+// datagrams is a unix socket that hears datagrams. It is removed when it is closed.
+type datagrams struct {
+	*net.UnixConn
+	path string
+	made os.FileInfo
+}
+
+// listenDatagrams opens a socket as [listen] does, for datagrams.
+func listenDatagrams(d config.Door) (*datagrams, error) {
+	path := d.Listen.Address
+	if err := makeWay("unixgram", path); err != nil {
+		return nil, err
+	}
+	tmp := beside(path)
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: tmp, Net: "unixgram"})
+	if err != nil {
+		return nil, err
+	}
+	made, err := place(tmp, d)
+	if err != nil {
+		c.Close()
+		os.Remove(tmp)
+		return nil, err
+	}
+	return &datagrams{c, path, made}, nil
+}
+
+func (d *datagrams) Close() error {
+	removeSocket(d.path, d.made)
+	return d.UnixConn.Close()
+}
+
+// beside is where a socket is made, to be renamed: so it never has another mode at
+// its path.
+func beside(path string) string {
+	tmp := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%d.sock", os.Getpid()))
+	os.Remove(tmp)
+	return tmp
 }
 
 // place gives the socket its group and mode, and then its path.
@@ -54,7 +92,7 @@ func place(tmp string, d config.Door) (os.FileInfo, error) {
 
 // makeWay checks that what is at path, if anything, is a socket that nobody
 // listens on.
-func makeWay(path string) error {
+func makeWay(network, path string) error {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -64,7 +102,7 @@ func makeWay(path string) error {
 	case info.Mode().Type() != os.ModeSocket:
 		return fmt.Errorf("%s is there and is no socket", path)
 	}
-	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+	if c, err := net.DialTimeout(network, path, time.Second); err == nil {
 		c.Close()
 		return fmt.Errorf("%s: another process listens there", path)
 	}
@@ -82,8 +120,12 @@ type unixListener struct {
 func (l unixListener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
 
 func (l unixListener) Close() error {
-	if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, l.made) {
-		os.Remove(l.path)
-	}
+	removeSocket(l.path, l.made)
 	return l.UnixListener.Close()
+}
+
+func removeSocket(path string, made os.FileInfo) {
+	if now, err := os.Lstat(path); err == nil && os.SameFile(now, made) {
+		os.Remove(path)
+	}
 }

@@ -37,14 +37,14 @@ func trafficOf(s *postfixSite) ([]stream, outcomes) {
 // testChangesUnderTraffic does to a busy site what its administrator does in a year.
 func testChangesUnderTraffic(t *testing.T, s *postfixSite) {
 	s.configure(t) // no smtpd is left from before that could end meanwhile, and its connection with it
-	waitUntil(t, "the daemon to have no connections", func() bool { return len(s.sockets(t)) == 2 })
+	waitUntil(t, "the daemon to have no connections", func() bool { return len(s.sockets(t)) == listeners })
 	mark := len(s.postfix.Log())
 	streams, steady := trafficOf(s)
 	tr := startTraffic(t, s, steady)
 	tr.add(streams, true)
 	tr.settle(t)
 	lasting := s.sockets(t)
-	if want := 2 + 2*len(streams); len(lasting) != want { // each session has one with either door
+	if want := listeners + 2*len(streams); len(lasting) != want { // each session has one with either door
 		t.Errorf("the daemon has %d sockets, want %d", len(lasting), want)
 	}
 	tr.add(streams, false)

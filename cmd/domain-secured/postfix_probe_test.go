@@ -245,7 +245,7 @@ func TestProbePostfix(t *testing.T) {
 		}, nil},
 		{"insists on a certificate", "required", "", exitOK, []string{"client cert. asked for", "verdict pass"}, nil},
 		{"not revoked", "listed", settings + `revocation = "require"`, exitOK, []string{
-			"revocation good by crl: ", "not on CRL of", "verdict pass",
+			"revocation good by crl: ", "not on CRL 1 of", "verdict pass",
 		}, nil},
 		{"revoked", "revoked", settings + `revocation = "require"`, exitNo, []string{
 			"revocation revoked by crl: ", "not ready: mail1.woodgrovebank.com certificate-revoked", "For the partner: - mail1.woodgrovebank.com presents",

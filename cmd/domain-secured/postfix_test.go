@@ -49,6 +49,7 @@ func TestPostfix(t *testing.T) {
 		{"asked in every state", testEveryState},
 		{"captured requests", testCapturedRequests},
 		{"revocation list is back", testListIsBack},
+		{"outbound", testOutbound},
 		{"stopped with a request in hand", testStoppedInHand},
 		{"changes under traffic", testChangesUnderTraffic},
 		{"killed under traffic", testKilledUnderTraffic},

@@ -232,7 +232,10 @@ func (tr *traffic) allowed(one *sent) (right []string) {
 	return right
 }
 
-// sockets are those that the daemon has open, its two listeners being among them.
+// listeners are the sockets on which the daemon listens: milter, policy and http.
+const listeners = 3
+
+// sockets are those that the daemon has open, its listeners being among them.
 func (s *postfixSite) sockets(t *testing.T) (sockets []string) {
 	t.Helper()
 	names, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.Daemon.PID()))

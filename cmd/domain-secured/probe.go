@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -67,7 +68,7 @@ func (p *probeFlags) run(c *call) error {
 	if err != nil {
 		return err
 	}
-	checker, end := newReader(settings, revocationDir(cfg))
+	checker, end := newReader(c, settings, revocationDir(cfg), time.Now)
 	defer end()
 	g.CheckRevocation(checker)
 	inspector := g.Inspector(resolver)
@@ -108,7 +109,7 @@ func probeTarget(inspector *gate.Inspector, domain string) partner.Target {
 // report prints what became of one domain, and returns its exit code.
 func (p *probeFlags) report(c *call, inspector *gate.Inspector, r *partner.Report, lists readiness.Lists, another bool) (int, error) {
 	a, err := readiness.Assess(c.ctx, inspector, r, lists, time.Now())
-	if err != nil {
+	if err := cmp.Or(err, c.interrupted()); err != nil {
 		return 0, err
 	}
 	var stored, known []*trust.Certificate

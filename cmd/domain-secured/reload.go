@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"domain-secured/internal/config"
 	"domain-secured/internal/gate"
+	"domain-secured/internal/ops"
 	"domain-secured/internal/outgoing"
 	"domain-secured/internal/trust"
 	"domain-secured/internal/trust/revocation"
@@ -29,16 +31,24 @@ type reloader struct {
 	gate   *gate.Gate
 	store  *trust.Store
 	log    *slog.Logger
+	file   string // the configuration
 
 	outside  *outside
 	checker  *revocation.Checker
 	own      *own
 	insister *outgoing.Insister
 	tlsmap   *tlsmap.Server
+	sent     *outbound
 
 	reread bool // the configuration is to be read again
 	// What the log was last told is wrong, "" for nothing: it is said once.
 	wrongStore, wrongLists string
+
+	// What /status says of it.
+	mu        sync.Mutex
+	loaded    time.Time
+	problem   string // why what was changed since could not be taken over
+	problemAt time.Time
 }
 
 // run looks for changes until ctx ends or a door fails.
@@ -149,6 +159,9 @@ func (r *reloader) reload() {
 	r.use(next)
 	r.checker.Use(settings)
 	r.own.use(next)
+	if err := r.sent.use(next); err != nil {
+		r.complain("TLS reports are not heard", err)
+	}
 	r.tlsmap.Use(postfixVersion(next))
 	r.watch, r.wrongLists = next.Watch(), ""
 	for _, warning := range next.Warnings {
@@ -161,10 +174,27 @@ func (r *reloader) use(next *config.Config) {
 	r.config = next
 	r.gate.Replace(next.Snapshot)
 	r.insister.Use(sendingSettings(next, r.outside.view))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.loaded, r.problem, r.problemAt = time.Now(), "", time.Time{}
+}
+
+// status is what /status says of the configuration.
+func (r *reloader) status() ops.Config {
+	s := r.gate.Snapshot()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return ops.Config{
+		File: r.file, Loaded: r.loaded, Receive: s.Receive.Len(), Send: s.Send.Len(), Certificates: len(r.store.All()),
+		Problem: r.problem, ProblemAt: ops.At(r.problemAt),
+	}
 }
 
 // complain logs each problem on a line of its own.
 func (r *reloader) complain(what string, err error) {
+	r.mu.Lock()
+	r.problem, r.problemAt = what+": "+strings.TrimSpace(err.Error()), time.Now()
+	r.mu.Unlock()
 	var problems config.Problems
 	if !errors.As(err, &problems) {
 		r.log.Error(what, "error", err)

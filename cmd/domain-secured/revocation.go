@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"domain-secured/internal/config"
@@ -51,15 +53,30 @@ func newChecker(cfg *config.Config, log *slog.Logger) (*revocation.Checker, erro
 }
 
 // newReader is one for a verb: it reads what the daemon has fetched into shared, ""
-// for nothing, and leaves nothing behind.
-func newReader(s revocation.Settings, shared string) (checker *revocation.Checker, end func()) {
+// for nothing, and leaves nothing behind, which is why a signal ends the context of
+// the call and not the process. A second one does.
+func newReader(c *call, s revocation.Settings, shared string, clock func() time.Time) (checker *revocation.Checker, end func()) {
+	before := c.ctx
+	ctx, stop := signal.NotifyContext(before, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	c.ctx = ctx
 	// It is made when there is something to put into it.
 	dir := filepath.Join(os.TempDir(), "domain-secured-"+rand.Text())
-	c := revocation.New(revocation.Options{Dir: dir, Shared: shared, Clock: time.Now, Paths: trust.SignerPaths, Log: slog.New(slog.DiscardHandler)}, s)
-	return c, func() {
-		c.Close()
+	checker = revocation.New(revocation.Options{Dir: dir, Shared: shared, Clock: clock, Paths: trust.SignerPaths, Log: slog.New(slog.DiscardHandler)}, s)
+	return checker, func() {
+		checker.Close()
 		os.RemoveAll(dir)
+		stop()
+		c.ctx = before
 	}
+}
+
+// interrupted is for a verb whose answer would be that of a question half asked.
+func (c *call) interrupted() error {
+	if c.ctx.Err() != nil {
+		return exitf(exitNotNow, "interrupted")
+	}
+	return nil
 }
 
 func revocationDir(cfg *config.Config) string { return filepath.Join(cfg.StateDir, "revocation") }

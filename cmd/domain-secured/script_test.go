@@ -122,6 +122,7 @@ var scriptPKI = sync.OnceValues(func() (files []scriptFile, err error) {
 		o    pki.LeafOptions
 	}{
 		{"good", intermediate.Leaf, pki.LeafOptions{DNSNames: good}},
+		{"named", intermediate.Leaf, pki.LeafOptions{DNSNames: good, CRL: []string{"http://crl.woodgrovebank.example/ca.crl"}}},
 		{"server", intermediate.Leaf, pki.LeafOptions{DNSNames: good, Usage: pki.UsageServer}},
 		{"wrong", intermediate.Leaf, pki.LeafOptions{DNSNames: []string{"mail1.contoso.com"}}},
 		{"deep", intermediate.Leaf, pki.LeafOptions{DNSNames: []string{"mail1.us.woodgrovebank.com"}}},

@@ -65,15 +65,15 @@ func serve(ctx context.Context, file string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Milter.Listen.IsZero() && cfg.Policy.Listen.IsZero() && cfg.TLSMap.Listen.IsZero() {
-		return exitf(exitConfiguration, "%s: milter.listen, policy.listen and tlsmap.listen are \"\": there is no door to serve", cfg.File)
+	if err := haveDoor(cfg); err != nil {
+		return err
 	}
 	for _, warning := range cfg.Warnings {
 		log.Warn(warning)
 	}
 	store := trust.NewStore(storeDir(cfg))
 	g := gate.New(cfg.Snapshot, store, time.Now, log)
-	r := &reloader{config: cfg, watch: cfg.Watch(), gate: g, store: store, log: log}
+	r := &reloader{config: cfg, watch: cfg.Watch(), gate: g, store: store, log: log, file: cfg.File, loaded: time.Now()}
 	r.lookAtStore()
 	r.outside = newOutside(cfg, g, log)
 	defer r.outside.close()
@@ -87,20 +87,30 @@ func serve(ctx context.Context, file string, log *slog.Logger) error {
 	r.insister = outgoing.New(g, sendingSettings(cfg, r.outside.view), time.Now, log)
 	defer r.insister.Close()
 	r.tlsmap = tlsmap.NewServer(r.insister, postfixVersion(cfg), log)
+	if r.sent, err = newOutbound(cfg, g, log); err != nil {
+		return err
+	}
+	defer r.sent.close()
+	o := &overview{started: time.Now(), gate: g, insister: r.insister, reloader: r, sources: []source{r.sent}}
 	d := doors{
 		{name: "milter", config: cfg.Milter, server: milter.NewServer(g, log), grace: messageTime},
 		{name: "policy", config: cfg.Policy, server: delegation.NewServer(g, log), grace: requestTime},
 		{name: "tlsmap", config: cfg.TLSMap, server: r.tlsmap, grace: requestTime},
+		// Last, so that it says until the end that there is nobody to ask any more.
+		{name: "http", config: cfg.HTTP, server: ops.NewHTTP(o.ready.Load, o.status, cfg.AllowRemote, log), grace: time.Second},
 	}
+	o.doors = d
 	if err := d.listen(); err != nil {
 		return err
 	}
 	failed := d.serve()
+	o.ready.Store(true)
 	log.Info("ready", append(d.addresses(), "version", version, "receive", cfg.Snapshot.Receive.Len(),
 		"send", cfg.Snapshot.Send.Len(), "certificates", len(store.All()))...)
 
 	err = r.run(ctx, hangups, failed)
 	stop()
+	o.ready.Store(false)
 	d.shutdown(log)
 	g.Close()
 	log.Info("stopped", "judged", g.Counts(), "sending", r.insister.Counts())

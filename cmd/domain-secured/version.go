@@ -1,10 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"runtime"
+	"strings"
+	"unicode"
+	"unicode/utf16"
 )
 
 // version is set by the build (-ldflags -X main.version=…).
@@ -28,10 +33,26 @@ var versionCommand = &command{
 	},
 }
 
-// printJSON writes v to standard output.
+// printJSON writes v to standard output. What could trick a terminal is escaped: all
+// that is not ASCII stands in strings.
 func (c *call) printJSON(v any) error {
-	encoder := json.NewEncoder(c.out)
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(v)
+	if err := encoder.Encode(v); err != nil {
+		return err
+	}
+	var out strings.Builder
+	for _, r := range b.String() {
+		if r < unicode.MaxASCII || unicode.IsPrint(r) {
+			out.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&out, "\\u%04x", unit)
+		}
+	}
+	_, err := io.WriteString(c.out, out.String())
+	return err
 }

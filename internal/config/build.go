@@ -45,7 +45,6 @@ func (b *builder) build() (*Config, error) {
 	if err := b.err(); err != nil {
 		return nil, err
 	}
-	b.notBuilt()
 	c.Snapshot.Hostname = c.Hostname
 	c.Warnings = c.ownWarnings
 	return c, nil
@@ -126,22 +125,29 @@ func (b *builder) doors() {
 	if http := b.out.HTTP.Listen; !http.isLocal() && !k.HTTP.AllowRemote {
 		b.bad([]any{"http", "listen"}, "http.listen = %q is reachable from other machines: set http.allow_remote = true if that is meant", k.HTTP.Listen)
 	}
+	b.out.AllowRemote = k.HTTP.AllowRemote
+	b.out.TLSRPT = b.door("send", doorKeys{Listen: k.Send.TLSRPT}, k.Milter)
+	if b.out.TLSRPT.Listen.Network == "tcp" {
+		b.bad([]any{"send", "tlsrpt"}, "send.tlsrpt = %q: Postfix reports to a unix socket, \"unix:/path\"", k.Send.TLSRPT)
+	}
 	doors := []struct {
 		name string
 		Address
 	}{
 		{"milter", b.out.Milter.Listen}, {"policy", b.out.Policy.Listen},
 		{"tlsmap", b.out.TLSMap.Listen}, {"http", b.out.HTTP.Listen},
+		{"send", b.out.TLSRPT.Listen},
 	}
 	for i, door := range doors {
 		for _, earlier := range doors[:i] {
 			_, port, _ := net.SplitHostPort(door.Address.Address)
 			if door.Address == earlier.Address && !door.IsZero() && port != "0" {
 				set := door.name // the other may be a default
-				if !b.meta.IsDefined(set, "listen") {
+				if !b.meta.IsDefined(set, listenKey(set)) {
 					set = earlier.name
 				}
-				b.bad([]any{set, "listen"}, "%s.listen and %s.listen are the same: every door needs an address of its own", door.name, earlier.name)
+				b.bad([]any{set, listenKey(set)}, "%s.%s and %s.listen are the same: every door needs an address of its own",
+					door.name, listenKey(door.name), earlier.name)
 			}
 		}
 	}
@@ -170,11 +176,19 @@ func (b *builder) tlsmap() {
 	}
 }
 
+// listenKey is the key that says where a door listens.
+func listenKey(door string) string {
+	if door == "send" {
+		return "tlsrpt"
+	}
+	return "listen"
+}
+
 func (b *builder) door(name string, k, fallback doorKeys) Door {
 	d := Door{Group: -1}
 	var err error
 	if d.Listen, err = parseAddress(k.Listen, b.path); err != nil {
-		b.bad([]any{name, "listen"}, "%s.listen = %q: %v", name, k.Listen, err)
+		b.bad([]any{name, listenKey(name)}, "%s.%s = %q: %v", name, listenKey(name), k.Listen, err)
 	}
 	mode, group := k.UnixMode, k.UnixGroup
 	if mode == nil {
@@ -242,7 +256,7 @@ func (b *builder) surroundings() {
 	c.RevocationGrace = b.duration([]any{"revocation", "grace"}, k.Revocation.Grace)
 	c.OwnCertificates = b.paths(k.Own.Certificates)
 	b.present([]any{"revocation", "crl_files"}, c.CRLFiles)
-	c.Maillog, c.TLSRPT = k.Send.Maillog, k.Send.TLSRPT
+	c.Maillog = k.Send.Maillog
 	if c.Maillog != "journal" {
 		c.Maillog = b.path(c.Maillog)
 	}

@@ -30,7 +30,9 @@ type Config struct {
 	CRLFiles        []string
 	RevocationGrace time.Duration
 	OwnCertificates []string
-	Maillog, TLSRPT string
+	Maillog         string // a file, "journal", or "" for none
+	TLSRPT          Door   // a datagram socket
+	AllowRemote     bool   // the HTTP door is meant for other machines, too
 
 	// Snapshot is what the rules go by.
 	Snapshot *policy.Snapshot

@@ -132,6 +132,7 @@ func TestDefaults(t *testing.T) {
 		Policy:          door("127.0.0.1:18891"),
 		TLSMap:          door("127.0.0.1:18892"),
 		HTTP:            door("127.0.0.1:18893"),
+		TLSRPT:          Door{Mode: 0o660, Group: -1},
 		PostfixVersion:  "3.7",
 		QueueDirectory:  "/var/spool/postfix",
 		ProbePort:       25,
@@ -271,6 +272,7 @@ proxy = "http://[2001:db8::1]:3128"
 certificates = ["own.pem"]
 [send]
 maillog = "journal"
+tlsrpt = "unix:run/tlsrpt.sock"
 [defaults]
 escalate_after = "24h"
 min_tls = "TLSv1"
@@ -298,6 +300,8 @@ pins = ["SHA256:`+strings.Repeat("aB:", 31)+`Ab"]
 		{"grace", c.RevocationGrace, 90 * time.Minute},
 		{"certificates", c.OwnCertificates, []string{dir + "/own.pem"}},
 		{"maillog", c.Maillog, "journal"},
+		{"tlsrpt", c.TLSRPT, Door{Address{"unix", dir + "/run/tlsrpt.sock"}, 0o600, 0}},
+		{"allow_remote", c.AllowRemote, true},
 		{"escalate_after", c.Snapshot.Defaults.EscalateAfter, 24 * time.Hour},
 		{"min_tls", c.Snapshot.Defaults.MinTLS, policy.ParseTLSVersion("TLSv1")},
 		{"contact", c.Snapshot.Defaults.Contact, "postmaster@contoso.com, +1 555 0100"},
@@ -344,7 +348,7 @@ names = ["mail.provider.example"]
 		t.Fatal(err)
 	}
 	want := []string{
-		"no system roots", "[send] is set",
+		"no system roots",
 		`[partner."adatum.com"] has settings but is in neither list`, `[partner."contoso.com"] names`, `[defaults] trust = "pins"`,
 	}
 	if len(c.Warnings) != len(want) {

@@ -106,6 +106,13 @@ func (s *Server) forget(c net.Conn) {
 // read deadline asks afterwards: the one by which Shutdown woke it is lost.
 func (s *Server) Closing() bool { return s.closing.Load() }
 
+// Connections is the number of clients that are connected.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
 // Shutdown stops accepting, wakes up every handler that waits for its client
 // (reading ends with [os.ErrDeadlineExceeded]), and returns when all have
 // returned. When ctx ends first, it closes their connections.

@@ -134,3 +134,19 @@ func (e *evidence) TLSA(ctx context.Context, domain string, certificate, key pol
 	}
 	return dane.Match(ctx, domain, subject)
 }
+
+// asImported adds what a certificate is stored with already, as an import keeps it.
+func (g *Gate) asImported(c *policy.Certificate) *policy.Certificate {
+	if c == nil {
+		return nil
+	}
+	stored := g.evidence.store.Get(trust.Fingerprint(c.Fingerprint))
+	if stored == nil {
+		return c
+	}
+	kept := trust.Certificate{Presented: c.Presented}
+	kept.Keep(stored)
+	whole := *c
+	whole.Presented = kept.Presented
+	return &whole
+}

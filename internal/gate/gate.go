@@ -59,6 +59,9 @@ func New(s *policy.Snapshot, store *trust.Store, clock func() time.Time, log *sl
 // Replace makes s the snapshot for what is judged from now on.
 func (g *Gate) Replace(s *policy.Snapshot) { g.snapshot.Store(s) }
 
+// Snapshot returns the one that holds now.
+func (g *Gate) Snapshot() *policy.Snapshot { return g.snapshot.Load() }
+
 // Envelope judges a transaction, and acts on what was decided. Who hears the
 // message to its end takes over what was decided about it before.
 func (g *Gate) Envelope(f *policy.Facts) policy.Verdict {
@@ -150,9 +153,9 @@ func (g *Gate) conclude(f *policy.Facts, v *policy.Verdict, from *policy.From, n
 
 // Explain decides about a transaction at the given time without any effect, and
 // returns the outcome of every row of the table. presented, if not nil, is
-// judged as if it were in the store. The DNS is asked only after [Gate.AskDNS].
+// judged as if it were imported into the store, beside what is there. The DNS is asked only after [Gate.AskDNS].
 func (g *Gate) Explain(ctx context.Context, f *policy.Facts, presented *policy.Certificate, at time.Time) (policy.Verdict, []policy.Explanation) {
 	e := g.evidence.until(time.Now().Add(waitTime))
-	e.presented, e.explains = presented, true
+	e.presented, e.explains = g.asImported(presented), true
 	return g.snapshot.Load().Explain(ctx, f, e, at)
 }

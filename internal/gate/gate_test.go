@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -349,7 +348,7 @@ func TestLog(t *testing.T) {
 			t.Errorf("%s is %v, want %v", key, got, want)
 		}
 	}
-	if got := fmt.Sprint(w.Counts()); !strings.Contains(got, "unlisted=1 passed=1 tempfailed=1") {
+	if got := w.Counts().LogValue().String(); !strings.Contains(got, "unlisted=1 passed=1 tempfailed=1") {
 		t.Errorf("counts %s", got)
 	}
 }

@@ -57,7 +57,7 @@ func TestJoined(t *testing.T) {
 	if n := strings.Count(out.String(), "msg=verdict"); n != 1 || !strings.Contains(out.String(), "stamped=true") {
 		t.Errorf("%d lines:\n%s", n, out)
 	}
-	if got := fmt.Sprint(w.Counts()); !strings.Contains(got, "unlisted=0 passed=1 tempfailed=0") {
+	if got := w.Counts().LogValue().String(); !strings.Contains(got, "unlisted=0 passed=1 tempfailed=0") {
 		t.Errorf("counts %s", got)
 	}
 	// Taken once: the next message with the queue id is another one.

@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"domain-secured/policy"
@@ -23,7 +22,7 @@ func (g *Gate) report(f *policy.Facts, v *policy.Verdict, also said, now time.Ti
 	if g.alreadyReported(f, v, now) {
 		return
 	}
-	g.counts.add(v)
+	g.counts.add(f, v, now)
 	g.verdicts.write(f, v, also, now)
 }
 
@@ -195,38 +194,4 @@ func (g *Gate) survive() {
 
 func (g *Gate) logPanic(reason any) {
 	g.log.Error("panic while judging", "panic", reason, "stack", string(debug.Stack()))
-}
-
-// counts are what was judged since the start.
-type counts struct {
-	unlisted, passed, tempfailed, rejected, tested, none atomic.Uint64
-}
-
-func (c *counts) add(v *policy.Verdict) {
-	switch {
-	case v.Action == policy.ActionTempfail:
-		c.tempfailed.Add(1)
-	case v.Action == policy.ActionReject:
-		c.rejected.Add(1)
-	case v.Result == policy.ResultFail:
-		c.tested.Add(1)
-	case v.Result == policy.ResultPass:
-		c.passed.Add(1)
-	default:
-		c.none.Add(1)
-	}
-}
-
-// Counts returns the numbers of messages by what became of them.
-func (g *Gate) Counts() slog.Value {
-	c := &g.counts
-	return slog.GroupValue(
-		// Without a milter these are requests: their messages are not told apart.
-		slog.Uint64("unlisted", c.unlisted.Load()),
-		slog.Uint64("passed", c.passed.Load()),
-		slog.Uint64("tempfailed", c.tempfailed.Load()),
-		slog.Uint64("rejected", c.rejected.Load()),
-		slog.Uint64("failed_in_testing", c.tested.Load()),
-		slog.Uint64("no_opinion", c.none.Load()),
-	)
 }

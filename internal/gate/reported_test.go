@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +65,7 @@ func TestNotTaken(t *testing.T) {
 	lines(2)
 	w.Close()
 	lines(2)
-	if got := fmt.Sprint(w.Counts()); !strings.Contains(got, "passed=2 ") {
+	if got := w.Counts().LogValue().String(); !strings.Contains(got, "passed=2 ") {
 		t.Errorf("counts %s", got)
 	}
 }

@@ -38,5 +38,8 @@ func (e *evidence) Revocation(ctx context.Context, c *policy.Certificate, chain 
 	if !known {
 		return policy.Revocation{}, fmt.Errorf("an answer that means nothing: %v", a.Status)
 	}
-	return policy.Revocation{Status: status, Source: policy.RevocationSource(a.Source), Detail: a.Detail}, nil
+	return policy.Revocation{
+		Status: status, Source: policy.RevocationSource(a.Source), Detail: a.Detail,
+		Open: status == policy.RevocationUnknown && e.explains && e.dane.Load() == nil,
+	}, nil
 }

@@ -1,4 +1,4 @@
-// Package ops is what keeps a running daemon observable: its log, for now.
+// Package ops is what keeps a running daemon observable: its log, health and status.
 package ops
 
 import (

@@ -94,7 +94,7 @@ func writePEM(b *bytes.Buffer, der []byte) {
 // this fingerprint.
 func unmarshal(data []byte, want Fingerprint) (*Certificate, error) {
 	head, _, _ := bytes.Cut(data, []byte("-----BEGIN "))
-	ders, err := decodePEM(data)
+	ders, err := decodePEM(data, maxCertificates)
 	if err != nil {
 		return nil, err
 	}
@@ -124,8 +124,9 @@ func unmarshal(data []byte, want Fingerprint) (*Certificate, error) {
 	return c, nil
 }
 
-// decodePEM returns the contents of the certificate blocks, at least one.
-func decodePEM(data []byte) ([][]byte, error) {
+// decodePEM returns the contents of the certificate blocks, at least one and at most
+// so many.
+func decodePEM(data []byte, most int) ([][]byte, error) {
 	// Looked for first, for whatever else is wrong: this must not be sent on.
 	if bytes.Contains(data, []byte("PRIVATE KEY-----")) {
 		return nil, ErrPrivateKey
@@ -143,8 +144,8 @@ func decodePEM(data []byte) ([][]byte, error) {
 		switch {
 		case block.Type != blockCertificate:
 			return nil, fmt.Errorf("it holds a %q, not only certificates", block.Type)
-		case len(ders) == maxCertificates:
-			return nil, fmt.Errorf("it holds more than %d certificates", maxCertificates)
+		case len(ders) == most:
+			return nil, fmt.Errorf("it holds more than %d certificates", most)
 		}
 		ders = append(ders, block.Bytes)
 	}

@@ -11,9 +11,6 @@ var ErrPKCS12 = errors.New("it is PKCS #12: take it apart first (domain-secured 
 // ReadPublic is [Read] for files of our own: a private key in PEM is passed over,
 // as if it were not there, and hadKey reports it.
 func ReadPublic(data []byte) (certificates []*Certificate, hadKey bool, err error) {
-	if IsPKCS12(data) {
-		return nil, false, ErrPKCS12
-	}
 	if !bytes.Contains(data, []byte("PRIVATE KEY-----")) {
 		certificates, err = Read(data)
 		return certificates, false, err

@@ -16,6 +16,11 @@ const temporary = ".new-"
 // given its name. A private key wants mode 0600, which it has from the start.
 func WriteNew(name string, data []byte, mode fs.FileMode) error {
 	dir := filepath.Dir(name)
+	d, err := os.Open(dir) // before anything is there that could be left
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	defer d.Close()
 	tmp, err := os.CreateTemp(dir, temporary+"*") // with mode 0600
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
@@ -39,11 +44,6 @@ func WriteNew(name string, data []byte, mode fs.FileMode) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	defer d.Close()
 	if err := d.Sync(); err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}

@@ -65,12 +65,15 @@ func parse(data []byte) ([]*x509.Certificate, error) {
 		if err == nil {
 			return []*x509.Certificate{c}, nil
 		}
-		if isPrivateKey(data) {
+		switch {
+		case isPrivateKey(data):
 			return nil, ErrPrivateKey
+		case IsPKCS12(data):
+			return nil, ErrPKCS12
 		}
 		return nil, fmt.Errorf("it is neither PEM nor a certificate in DER: %w", err)
 	}
-	ders, err := decodePEM(data)
+	ders, err := decodePEM(data, maxCertificates)
 	if err != nil {
 		return nil, err
 	}
@@ -104,15 +107,32 @@ func isPrivateKey(der []byte) bool {
 	return err == nil && strings.HasPrefix(encrypted.Algorithm.Algorithm.String(), "1.2.840.113549.1.")
 }
 
-// ReadUntrusted reads certificates that somebody has for others to build chains
-// from, whatever they are: in PEM or one in DER. Those that do not parse are of no
-// use, and passed over; the error is for a file with none that does.
-func ReadUntrusted(data []byte) (certificates []*x509.Certificate, passed []error, err error) {
+// Bounds of a file of certificates that may be anybody's.
+const (
+	maxUntrustedFile = 16 << 20 // octets
+	maxUntrusted     = 10_000
+)
+
+// ReadUntrusted reads a file of certificates that somebody has for others to build
+// chains from, whatever they are: in PEM or one in DER. Those that do not parse are
+// of no use, and passed over; the error is for a file with none that does.
+func ReadUntrusted(name string) (certificates []*x509.Certificate, passed []error, err error) {
+	data, err := readLimited(name, maxUntrustedFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	if certificates, passed, err = parseSome(data); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return certificates, passed, nil
+}
+
+func parseSome(data []byte) (certificates []*x509.Certificate, passed []error, err error) {
 	if !bytes.Contains(data, []byte("-----BEGIN ")) {
 		certificates, err = parse(data)
 		return certificates, nil, err
 	}
-	ders, err := decodePEM(data)
+	ders, err := decodePEM(data, maxUntrusted)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -366,7 +366,7 @@ func FuzzUnmarshal(f *testing.F) {
 	f.Add(append(block("CERTIFICATE", []byte("garbage")), good...))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		_, _ = unmarshal(data, Fingerprint{})
-		ders, err := decodePEM(data)
+		ders, err := decodePEM(data, maxCertificates)
 		if err != nil {
 			return
 		}

@@ -13,7 +13,7 @@ import (
 	"domain-secured/internal/testkit/pki"
 )
 
-// An Authority is the bank's own: a root, and below it who issues and revokes the certificates of its servers.
+// An Authority is a company's own: a root, and below it who issues and revokes the certificates of its servers.
 // It publishes what is revoked on a port of 127.0.0.1.
 type Authority struct {
 	Root    *pki.CA // "Woodgrove Bank CA"
@@ -28,14 +28,15 @@ type Authority struct {
 	published bool // the list that comes late
 }
 
-func newAuthority() (*Authority, error) {
+// NewAuthority makes the authority of a company, "Woodgrove Bank". It must be closed.
+func NewAuthority(company string) (*Authority, error) {
 	a := new(Authority)
 	var err error
 	if a.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, fmt.Errorf("publish revocation lists: %w", err)
 	}
-	if a.Root, err = pki.NewCA(pki.CAOptions{Name: "Woodgrove Bank CA"}); err == nil {
-		a.Issuing, err = a.Root.Intermediate(pki.CAOptions{Name: "Woodgrove Bank Issuing CA", CRL: []string{a.url("root.crl")}})
+	if a.Root, err = pki.NewCA(pki.CAOptions{Name: company + " CA"}); err == nil {
+		a.Issuing, err = a.Root.Intermediate(pki.CAOptions{Name: company + " Issuing CA", CRL: []string{a.url("root.crl")}})
 	}
 	if err != nil {
 		a.listener.Close()
@@ -100,4 +101,5 @@ func (a *Authority) publish(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(list)
 }
 
-func (a *Authority) close() { a.server.Close() }
+// Close ends its server.
+func (a *Authority) Close() { a.server.Close() }

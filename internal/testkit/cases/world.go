@@ -36,13 +36,13 @@ type World struct {
 
 // NewWorld makes all certificates.
 func NewWorld() (w *World, err error) {
-	authority, err := newAuthority()
+	authority, err := NewAuthority("Woodgrove Bank")
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			authority.close()
+			authority.Close()
 		}
 	}()
 	server, err := pki.SelfSigned(pki.LeafOptions{CommonNames: []string{Hostname}, DNSNames: []string{Hostname}})
@@ -77,9 +77,6 @@ func NewWorld() (w *World, err error) {
 	authority.Revoke(w.Certificates[Revoked])
 	return w, nil
 }
-
-// Close ends the authority's server.
-func (w *World) Close() { w.close() }
 
 // Imported returns the kinds that contoso.com's administrator has imported, sorted.
 func (w *World) Imported() []Kind {
@@ -149,7 +146,7 @@ listen = %q
 listen = ""
 
 [http]
-listen = ""
+listen = "unix:http.sock"
 
 [dns]
 resolver = "127.0.0.1:1" # nobody answers

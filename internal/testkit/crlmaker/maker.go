@@ -15,6 +15,7 @@ import (
 	"io"
 	"iter"
 	"math/big"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -23,7 +24,7 @@ import (
 
 // Options describe a list. Issuer and Key are needed, everything else is optional:
 // without it the list is of version 2, was issued an hour ago, ends in a week, is
-// empty and has no extensions.
+// empty and has no extensions but the CRL number 1.
 type Options struct {
 	Issuer []byte // DER of Name: a certificate's RawSubject
 	Key    crypto.Signer
@@ -37,6 +38,7 @@ type Options struct {
 	// Entries is gone through three times, and has to give the same each time.
 	Entries    iter.Seq[Entry]
 	Extensions []Extension
+	NoNumber   bool
 
 	// What makes it wrong.
 	Inner    []byte // in place of the signed AlgorithmIdentifier
@@ -168,8 +170,13 @@ func (p *parts) measure() error {
 		p.before = append(p.before, header(asn1.SEQUENCE, p.entries)...)
 	}
 	var after cryptobyte.Builder
-	if len(p.o.Extensions) > 0 {
-		after.AddASN1(asn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) { addExtensions(b, p.o.Extensions) })
+	extensions := p.o.Extensions
+	numbered := func(x Extension) bool { return x.ID == Number(1).ID }
+	if !p.o.Version1 && !p.o.NoNumber && !slices.ContainsFunc(extensions, numbered) {
+		extensions = append([]Extension{Number(1)}, extensions...)
+	}
+	if len(extensions) > 0 {
+		after.AddASN1(asn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) { addExtensions(b, extensions) })
 	}
 	after.AddBytes(p.o.Trailing)
 	p.after, err = after.Bytes()

@@ -10,11 +10,37 @@ import (
 	"text/template"
 
 	"domain-secured/internal/testkit/cases"
+	"domain-secured/internal/testkit/companies"
 	"domain-secured/internal/testkit/mta"
 )
 
 var keepText = template.Must(template.New("keep").Parse(`
 Everything stays up until Ctrl-C. To talk to it, from another terminal:
+{{- with .Pair}}
+
+  # first a shell, as root, in the network namespace of all this
+  nsenter --target {{$.PID}} --net --mount
+
+Contoso and Woodgrove Bank:
+
+  # Bob of Contoso writes to the bank, Alice of the bank to Contoso
+  printf 'Subject: hello\n\nhello\n' | sendmail -C {{.Contoso.Postfix.ConfigDir}} -f {{.Contoso.Mailbox}} {{.Bank.Mailbox}}
+  printf 'Subject: hello\n\nhello\n' | sendmail -C {{.Bank.Postfix.ConfigDir}} -f {{.Bank.Mailbox}} {{.Contoso.Mailbox}}
+{{- range $.Companies}}
+
+  # {{.Name}}: what waits, what has arrived, what was logged; configuration and lists
+  postqueue -c {{.Postfix.ConfigDir}} -p
+  grep -h -A1 ^Domain-Secured {{.Postfix.Mailbox}}/*
+  grep status= {{.Postfix.LogFile}}
+  cat {{.LogFile}}
+  cat {{.Config}} {{.Dir}}/*.list
+{{- end}}
+
+  # is the bank ready, seen from Contoso?
+  {{$.Binary}} probe --config {{.Contoso.Config}} {{.Bank.Domain}}
+
+What the strangers talked to:
+{{- end}}
 
   # as the bank's server, by hand; without -cert… and -key, as an impostor
   openssl s_client -starttls smtp -crlf -quiet -connect {{.Addr}} \
@@ -42,8 +68,8 @@ Everything stays up until Ctrl-C. To talk to it, from another terminal:
 {{- end}}
 `))
 
-// keepUp says how to talk to what runs, and waits until ctx ends, or domain-secured does.
-func keepUp(ctx context.Context, site *cases.Site, binary string, out io.Writer) error {
+// keepUp says how to talk to what runs, and waits until ctx ends, or a domain-secured does. pair may be nil.
+func keepUp(ctx context.Context, site *cases.Site, pair *companies.Pair, binary string, out io.Writer) error {
 	good := site.World.Certificates[cases.Good]
 	certificate, key := filepath.Join(site.Dir, "bank.pem"), filepath.Join(site.Dir, "bank.key")
 	if err := errors.Join(os.WriteFile(certificate, good.PEM(), 0o644), os.WriteFile(key, good.KeyPEM(), 0o600)); err != nil {
@@ -51,9 +77,17 @@ func keepUp(ctx context.Context, site *cases.Site, binary string, out io.Writer)
 	}
 	postfix, _ := site.MTA.(*mta.Postfix) // nil if it is another server
 	sendmail, _ := site.MTA.(*mta.Sendmail)
+	own := site.Daemon.Exited()
+	contoso, bank := own, own
+	var both []*companies.Company
+	if pair != nil {
+		both = []*companies.Company{pair.Contoso, pair.Bank}
+		contoso, bank = pair.Contoso.Daemon.Exited(), pair.Bank.Daemon.Exited()
+	}
 	err := keepText.Execute(out, map[string]any{
 		"Addr": site.MTA.Addr(), "Recipient": cases.Recipient, "Certificate": certificate, "Key": key,
 		"Binary": binary, "Config": site.Config, "Log": site.LogFile(), "Postfix": postfix, "Sendmail": sendmail,
+		"Pair": pair, "Companies": both, "PID": os.Getpid(),
 	})
 	if err != nil {
 		return err
@@ -62,7 +96,11 @@ func keepUp(ctx context.Context, site *cases.Site, binary string, out io.Writer)
 	case <-ctx.Done():
 		fmt.Fprintln(out, "\nCleaning up.")
 		return nil
-	case <-site.Daemon.Exited():
+	case <-own:
 		return errors.New("domain-secured has ended by itself:\n" + site.Daemon.Log())
+	case <-contoso:
+		return errors.New("Contoso's domain-secured has ended by itself:\n" + pair.Contoso.Daemon.Log())
+	case <-bank:
+		return errors.New("the bank's domain-secured has ended by itself:\n" + pair.Bank.Daemon.Log())
 	}
 }

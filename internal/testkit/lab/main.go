@@ -1,11 +1,13 @@
-// The lab sets up contoso.com's mail server with domain-secured beside it, sends it real messages, from a
-// partner and from impostors, and shows what came of them. It touches its own temporary folder and
-// loopback, nothing else.
+// The lab sets up Contoso's and Woodgrove Bank's mail servers with domain-secured beside them, has them write to each
+// other, and has things happen to the bank. Then it sends contoso.com real messages, from a partner and from impostors.
+// It shows what came of all that. It touches its own temporary folder, loopback, and a network namespace of its own,
+// nothing else.
 //
 //	go run ./internal/testkit/lab [-binary PATH] [-mta postfix|sendmail|fake]
 //
-// Where nothing is said and Postfix cannot run, a fake MTA takes its place. With KEEP=1 in the environment all
-// stays up until Ctrl-C, to be talked to. Exit status: 0 all as expected, 1 not, 64 usage, 130 interrupted.
+// Where nothing is said and Postfix cannot run, a fake MTA takes its place, and the bank does without a mail server.
+// The two companies need Postfix and root. With KEEP=1 in the environment all stays up until Ctrl-C, to be talked to.
+// Exit status: 0 all as expected, 1 not, 64 usage, 130 interrupted.
 package main
 
 import (
@@ -19,11 +21,14 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"domain-secured/internal/testkit/apart"
 	"domain-secured/internal/testkit/cases"
+	"domain-secured/internal/testkit/companies"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The last two are for a terminal that is closed, and for "| head": nothing must be left behind then, either.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	status := run(ctx, os.Args[1:], os.Getenv("KEEP") == "1", os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)
@@ -38,7 +43,10 @@ func run(ctx context.Context, args []string, keep bool, stdout, stderr io.Writer
 		return 64
 	}
 	failed, err := lab(ctx, *binary, cases.Server(*server), keep, stdout)
+	var status ended
 	switch {
+	case errors.As(err, &status):
+		return int(status)
 	case err != nil && ctx.Err() != nil: // whatever the error: a program that was killed, a wait that ended
 		fmt.Fprintln(stderr, "lab: interrupted")
 		return 130
@@ -55,7 +63,7 @@ func run(ctx context.Context, args []string, keep bool, stdout, stderr io.Writer
 func lab(ctx context.Context, binary string, server cases.Server, keep bool, out io.Writer) (failed int, err error) {
 	if server == "" {
 		if err := cases.Postfix.Find(); err != nil {
-			fmt.Fprintf(out, "Using a fake MTA, not Postfix: %v.\n", err)
+			fmt.Fprintf(out, "Using a fake MTA, not Postfix: %v. Contoso and Woodgrove Bank would write to each other: that is left out.\n\n", err)
 			server = cases.Fake
 		}
 	}
@@ -72,6 +80,22 @@ func lab(ctx context.Context, binary string, server cases.Server, keep bool, out
 		return 0, err
 	}
 
+	var pair *companies.Pair
+	switch {
+	case server != "" && server != cases.Postfix: // the two companies have Postfix
+	case apart.Inside(whole):
+		if pair, failed, err = showCompanies(ctx, binary, dir, out); err != nil {
+			return failed, err
+		}
+		defer func() { err = errors.Join(err, pair.Close()) }()
+	default:
+		err := runApart(ctx, binary, out)
+		if !errors.Is(err, apart.ErrNotPossible) {
+			return 0, err
+		}
+		fmt.Fprintf(out, "Contoso and Woodgrove Bank would write to each other: that is left out, %v.\n\n", err)
+	}
+
 	site, err := cases.Setup(ctx, cases.SetupOptions{Binary: binary, Dir: dir, Server: server})
 	if err != nil {
 		return 0, err
@@ -80,8 +104,8 @@ func lab(ctx context.Context, binary string, server cases.Server, keep bool, out
 	fmt.Fprintf(out, "%s for contoso.com at %s, domain-secured beside it. Partners: woodgrovebank.com, tailspintoys.com, litwareinc.com.\n\n",
 		site.MTA.Name(), site.MTA.Addr())
 
-	t := newTable(out)
-	all := cases.All()
+	t := newCasesTable(out)
+	all, wrong := cases.All(), 0
 	for _, c := range all {
 		result, err := cases.Run(ctx, site.MTA, site.World, c)
 		if ctx.Err() != nil {
@@ -91,13 +115,14 @@ func lab(ctx context.Context, binary string, server cases.Server, keep bool, out
 			err = result.Check(c)
 		}
 		if err != nil {
-			failed++
+			wrong++
 		}
 		t.row(c, result, err)
 	}
-	fmt.Fprintf(out, "\n%d passed, %d failed\n", len(all)-failed, failed)
+	fmt.Fprintf(out, "\n%d passed, %d failed\n", len(all)-wrong, wrong)
+	failed += wrong
 	if keep {
-		return failed, keepUp(ctx, site, binary, out)
+		return failed, keepUp(ctx, site, pair, binary, out)
 	}
 	return failed, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,7 +18,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asLab) != "" {
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // TestLab runs the lab with its fake MTA; the cases package's tests have the real one.
 func TestLab(t *testing.T) {
@@ -93,7 +99,7 @@ func TestFailures(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	var out bytes.Buffer
-	table := newTable(&out)
+	table := newCasesTable(&out)
 	c := cases.Case{Words: strings.Repeat("word ", 20) + strings.Repeat("ü", 50)}
 	refused := cases.Result{Reply: smtpclient.Reply{Stage: smtpclient.DATA, Code: 450, Text: "4.7.1 no"}}
 	table.row(c, refused, nil)
@@ -114,5 +120,29 @@ func TestTable(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("not a word of %q:\n%s", want, &out)
 		}
+	}
+}
+
+// TestNobodyReads closes what the lab writes to, as "| head" does: it cleans up all the same.
+func TestNobodyReads(t *testing.T) {
+	temporary := t.TempDir()
+	lab := exec.CommandContext(t.Context(), os.Args[0], "-mta", "fake")
+	lab.Env = append(os.Environ(), asLab+"=1", "KEEP=1", "TMPDIR="+temporary)
+	out, err := lab.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lab.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Error(err)
+	}
+	out.Close()
+	if err := lab.Wait(); err == nil || lab.ProcessState.ExitCode() != 130 {
+		t.Errorf("ended with %v", lab.ProcessState)
+	}
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }

@@ -8,23 +8,38 @@ import (
 	"unicode/utf8"
 
 	"domain-secured/internal/testkit/cases"
+	"domain-secured/internal/testkit/mta"
 )
 
-// widths of the columns, in characters: what was sent, what its sender was told, what arrived, as expected.
-var widths = [...]int{30, 41, 12, 8}
-
-// tableWidth is that of the whole table, a usual terminal's.
+// tableWidth is that of a whole table, a usual terminal's.
 const tableWidth = 100
+
+// A column has a width in characters. Those of a table have tableWidth together, with what stands between them.
+type column struct {
+	head  string
+	width int
+}
 
 // A table is written row by row, so that a person can watch; texts too long for their column are continued
 // below. Under a message that arrived stands its stamp.
-type table struct{ out io.Writer }
+type table struct {
+	out     io.Writer
+	columns []column
+}
 
-func newTable(out io.Writer) table {
-	t := table{out}
-	t.lines("what was sent", "what the sender's server was told", "what arrived", "expected")
+func newTable(out io.Writer, columns ...column) table {
+	t := table{out, columns}
+	var heads []string
+	for _, c := range columns {
+		heads = append(heads, c.head)
+	}
+	t.lines(heads...)
 	t.rule()
 	return t
+}
+
+func newCasesTable(out io.Writer) table {
+	return newTable(out, column{"what was sent", 30}, column{"what the sender's server was told", 41}, column{"what arrived", 12}, column{"expected", 8})
 }
 
 func (t table) row(c cases.Case, r cases.Result, err error) {
@@ -36,12 +51,17 @@ func (t table) row(c cases.Case, r cases.Result, err error) {
 	if r.Arrived != nil {
 		arrived = "the message"
 	}
+	t.result([]string{c.Words, told, arrived}, stampLines(c, r), err)
+}
+
+// result writes a row and whether it is as expected, and lines below it.
+func (t table) result(cells, below []string, err error) {
 	verdict := "yes"
 	if err != nil {
 		verdict = "NOT"
 	}
-	t.lines(c.Words, told, arrived, verdict)
-	for _, line := range stampLines(c, r) {
+	t.lines(append(cells, verdict)...)
+	for _, line := range below {
 		fmt.Fprintln(t.out, line)
 	}
 	if err != nil {
@@ -58,14 +78,7 @@ func stampLines(c cases.Case, r cases.Result) (lines []string) {
 	if r.Arrived == nil {
 		return nil
 	}
-	for _, stamp := range r.Stamps() {
-		for line := range strings.SplitSeq(longHash.ReplaceAllString(stamp.String(), "$1…"), "\n") {
-			if utf8.RuneCountInString(line) > tableWidth {
-				line = string([]rune(line)[:tableWidth-1]) + "…"
-			}
-			lines = append(lines, line)
-		}
-	}
+	lines = fieldLines(r.Stamps())
 	removed := ""
 	if n := r.Removed(c); n > 0 {
 		removed = fmt.Sprintf("%d forged removed", n)
@@ -81,10 +94,23 @@ func stampLines(c cases.Case, r cases.Result) (lines []string) {
 	return lines
 }
 
+// fieldLines returns fields as they were delivered, but for the length of a hash.
+func fieldLines(fields []mta.Field) (lines []string) {
+	for _, field := range fields {
+		for line := range strings.SplitSeq(longHash.ReplaceAllString(field.String(), "$1…"), "\n") {
+			if utf8.RuneCountInString(line) > tableWidth {
+				line = string([]rune(line)[:tableWidth-1]) + "…"
+			}
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
 func (t table) rule() {
 	var parts []string
-	for _, width := range widths {
-		parts = append(parts, strings.Repeat("-", width))
+	for _, c := range t.columns {
+		parts = append(parts, strings.Repeat("-", c.width))
 	}
 	fmt.Fprintln(t.out, strings.Join(parts, "-+-"))
 }
@@ -92,7 +118,7 @@ func (t table) rule() {
 func (t table) lines(texts ...string) {
 	columns, height := make([][]string, len(texts)), 0
 	for i, text := range texts {
-		columns[i] = wrap(text, widths[i])
+		columns[i] = wrap(text, t.columns[i].width)
 		height = max(height, len(columns[i]))
 	}
 	for y := range height {
@@ -102,7 +128,7 @@ func (t table) lines(texts ...string) {
 			if y < len(column) {
 				cell = column[y]
 			}
-			cells = append(cells, cell+strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)))
+			cells = append(cells, cell+strings.Repeat(" ", t.columns[i].width-utf8.RuneCountInString(cell)))
 		}
 		fmt.Fprintln(t.out, strings.TrimRight(strings.Join(cells, " | "), " "))
 	}

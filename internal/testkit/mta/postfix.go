@@ -31,6 +31,9 @@ type PostfixOptions struct {
 	// user through. Empty is a new temporary folder, which Close removes.
 	Dir string
 
+	// Listen is where it speaks SMTP, host:port; empty is a free port of 127.0.0.1.
+	Listen string
+
 	// Main are lines of main.cf ("name = value"); they replace the lines of the same name that an
 	// instance gets otherwise.
 	Main []string
@@ -39,7 +42,7 @@ type PostfixOptions struct {
 	Services []Service
 }
 
-// Postfix is a private instance: its own folder, its own port on 127.0.0.1.
+// Postfix is a private instance: its own folder, its own port on loopback.
 type Postfix struct {
 	dir, name, addr string
 	services        map[string]string // addresses, by name
@@ -106,7 +109,7 @@ func (p *Postfix) start(ctx context.Context, o PostfixOptions) error {
 
 	// Between the kernel's choice of a port and master(8)'s taking it, another process may have it.
 	for try := 1; ; try++ {
-		if err := p.writeMaster(o.Services); err != nil {
+		if err := p.writeMaster(o); err != nil {
 			return err
 		}
 		err := p.command(ctx, "start")
@@ -154,9 +157,7 @@ func (p *Postfix) prepare(o PostfixOptions) error {
 		return err
 	}
 	if o.Certificate != nil {
-		// smtpd_tls_chain_files in postconf(5): the key first.
-		chain := append(o.Certificate.KeyPEM(), o.Certificate.PEM()...)
-		if err := writeOld(filepath.Join(p.ConfigDir(), "server.pem"), string(chain), 0o600); err != nil {
+		if err := p.SetCertificate(o.Certificate); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"domain-secured/internal/testkit/pki"
 )
 
 // masterCF is master.cf(5) for an instance that receives, delivers to mailboxes and does nothing else; nothing
@@ -117,7 +119,7 @@ func defaults(dir string, o PostfixOptions) (*settings, error) {
 		"notify_classes =",
 	}
 	if o.Certificate != nil {
-		lines = append(lines, "smtpd_tls_security_level = may", "smtpd_tls_chain_files = "+filepath.Join(dir, "etc", "server.pem"))
+		lines = append(lines, "smtpd_tls_security_level = may", "smtpd_tls_chain_files = "+certificateFile(dir))
 	}
 	if o.ClientCA != nil {
 		lines = append(lines, "smtpd_tls_CAfile = "+filepath.Join(dir, "etc", "ca.pem"))
@@ -128,6 +130,18 @@ func defaults(dir string, o PostfixOptions) (*settings, error) {
 		}
 	}
 	return s, nil
+}
+
+func certificateFile(dir string) string { return filepath.Join(dir, "etc", "server.pem") }
+
+// CertificateFile returns the file with its key and its certificate, as for smtp_tls_chain_files.
+func (p *Postfix) CertificateFile() string { return certificateFile(p.dir) }
+
+// SetCertificate replaces key and certificate. They count for programs of Postfix that start after that, as they do
+// for each session with "max_use = 1", else after a Reload.
+func (p *Postfix) SetCertificate(c *pki.Certificate) error {
+	// smtpd_tls_chain_files in postconf(5): the key first.
+	return writeOld(p.CertificateFile(), string(append(c.KeyPEM(), c.PEM()...)), 0o600)
 }
 
 // writeOld writes a file that looks five seconds old: a configuration file younger than about a second is

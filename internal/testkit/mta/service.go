@@ -16,13 +16,15 @@ type Service struct {
 func (p *Postfix) ServiceAddr(name string) string { return p.services[name] }
 
 // writeMaster chooses addresses for all services and writes master.cf.
-func (p *Postfix) writeMaster(services []Service) (err error) {
-	if p.addr, err = chooseAddress(); err != nil {
-		return err
+func (p *Postfix) writeMaster(o PostfixOptions) (err error) {
+	if p.addr = o.Listen; p.addr == "" {
+		if p.addr, err = chooseAddress(); err != nil {
+			return err
+		}
 	}
 	text := fmt.Sprintf(masterCF, p.addr)
 	p.services = map[string]string{}
-	for _, service := range services {
+	for _, service := range o.Services {
 		if p.services[service.Name], err = chooseAddress(); err != nil {
 			return err
 		}

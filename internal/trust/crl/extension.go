@@ -107,7 +107,9 @@ func parseExtensions(b, issuer []byte) (e extensions, err error) {
 		good, value := true, bytes.Clone(x.value)
 		switch x.id {
 		case oidCRLNumber:
+			// Section 5.2.3 has it not critical.
 			e.number, good = parseNumber(value)
+			good = good && !x.critical
 		case oidDeltaCRLIndicator:
 			e.base, good = parseNumber(value)
 		case oidAuthorityKeyID:

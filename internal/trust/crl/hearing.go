@@ -109,7 +109,7 @@ func combines(complete, delta *Info, at time.Time) error {
 		return errors.New("it has another scope")
 	case !sameKeyID(complete, delta):
 		return errors.New("it is by another key")
-	case complete.Number == nil || delta.Number == nil:
+	case complete.Number == nil || delta.Number == nil: // as in version 1
 		return errors.New("one of them has no number")
 	case complete.Number.Cmp(delta.Base) < 0:
 		return fmt.Errorf("it builds on number %v", delta.Base)

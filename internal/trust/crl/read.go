@@ -151,6 +151,10 @@ func (l *list) readSigned(s *stream, take func(*entry) error) (stated []byte, er
 			return nil, err
 		}
 	}
+	// RFC 5280 section 5.2.3: every list that can have one has one.
+	if second && l.extensions.number == nil {
+		return nil, s.malformed("no CRL number")
+	}
 	if s.offset() != s.signedTo {
 		return nil, s.malformed("something follows the list")
 	}

@@ -189,6 +189,10 @@ func TestWrong(t *testing.T) {
 		{"number of 21 octets", func(o *crlmaker.Options) {
 			o.Extensions = []crlmaker.Extension{crlmaker.BigNumber(new(big.Int).Lsh(big.NewInt(1), 160))}
 		}, ErrMalformed},
+		{"no number", func(o *crlmaker.Options) { o.NoNumber = true }, ErrMalformed},
+		{"critical number", func(o *crlmaker.Options) {
+			o.Extensions = []crlmaker.Extension{{ID: "2.5.29.20", Critical: true, Value: []byte{2, 1, 1}}}
+		}, ErrMalformed},
 		{"negative number", func(o *crlmaker.Options) { o.Extensions = []crlmaker.Extension{crlmaker.Number(-1)} }, ErrMalformed},
 		{"delta indicator without a number", func(o *crlmaker.Options) {
 			o.Extensions = []crlmaker.Extension{{ID: "2.5.29.27", Critical: true, Value: []byte{5, 0}}}

@@ -64,6 +64,9 @@ func (h *hunt) ask() crl.Answer {
 	return h.question.Ask(h.at, h.settings.Grace, h.indexes()...)
 }
 
+// maxReading bounds the files that are read at the same time for one question.
+const maxReading = 8
+
 // fetch gets what is wanted, all places at once, until the lists decide.
 func (h *hunt) fetch(a crl.Answer) crl.Answer {
 	type result struct {
@@ -74,15 +77,18 @@ func (h *hunt) fetch(a crl.Answer) crl.Answer {
 	results := make(chan result, maxPlaces+len(h.settings.Files))
 	release, wait := h.wait()
 	defer release()
-	running, urgent := 0, 0
+	running, urgent, reading := 0, 0, 0
 	for {
 		for _, p := range h.places {
-			if !h.wanted(p, a) {
+			if !h.wanted(p, a) || p.file && reading == maxReading {
 				continue
 			}
 			p.tried = true
 			running++
-			now := p.delta || p.changed
+			if p.file {
+				reading++
+			}
+			now := p.delta || p.changed || p.file
 			if now {
 				urgent++
 			}
@@ -96,6 +102,9 @@ func (h *hunt) fetch(a crl.Answer) crl.Answer {
 		running--
 		if r.urgent {
 			urgent--
+		}
+		if r.place.file {
+			reading--
 		}
 		h.look()
 		a = h.ask()
@@ -125,8 +134,9 @@ func (h *hunt) fetchPlace(p *place, wait, extra bool) error {
 	for n, address := range p.addresses {
 		j := h.startList(p, n)
 		ctx, cancel := share(h.ctx, len(p.addresses)-n)
-		// It keeps nobody waiting if it could not be had the last time.
-		err := j.wait(ctx, wait && !(extra && j.again && !p.file))
+		// What could not be had the last time keeps nobody waiting. A file is here, and
+		// waited for.
+		err := j.wait(ctx, p.file || wait && !(extra && j.again))
 		cancel()
 		switch {
 		case err == nil:
@@ -147,7 +157,11 @@ func (h *hunt) startList(p *place, n int) *job {
 		Checker: h.Checker, client: h.settings.Fetch, key: p.keys[n], address: p.addresses[n], signers: h.signers,
 		useless: func(info *crl.Info) error { return useless(info, h.question, p.delta) },
 	}
-	return h.jobs.start(l.key, func(ctx context.Context) error {
+	with := l.key
+	if p.file { // it is asked for lists of several scopes, by others for each
+		with = l.key.with(l.signers)
+	}
+	return h.jobs.startWith(l.key, with, func(ctx context.Context) error {
 		if !p.file {
 			return l.fetch(ctx)
 		}
@@ -162,6 +176,9 @@ func (h *hunt) startList(p *place, n int) *job {
 
 // answer says what came of it.
 func (h *hunt) answer(a crl.Answer) Answer {
+	if n := slices.IndexFunc(h.places, (*place).unread); n >= 0 && a.Status == crl.Good {
+		return Answer{Status: Unknown, Detail: h.places[n].err.Error()}
+	}
 	switch a.Status {
 	case crl.Good:
 		return Answer{Status: Good, Source: CRL, Detail: a.Detail()}

@@ -30,7 +30,7 @@ func TestCRL(t *testing.T) {
 	// The same for the intermediate.
 	q := w.question(leaf)
 	q.Chain = q.Chain[1:]
-	w.want(q, Good, "not on CRL of")
+	w.want(q, Good, "not on CRL 1 of")
 
 	other := w.leaf(pki.LeafOptions{CRL: []string{w.url("/revoked.crl")}})
 	w.serveList("/revoked.crl", revoked(other)(w.list(w.ca)))

@@ -50,6 +50,8 @@ func (fs *files) all(names []string, log *slog.Logger) []file {
 		switch {
 		case err != nil:
 			f.name, f.state, f.err = name, "", fmt.Errorf("reading a CRL of revocation.crl_files: %w", err)
+		case !stat.Mode().IsRegular(): // whoever opens a pipe may wait for ever
+			f.name, f.state, f.err = name, "", fmt.Errorf("reading a CRL of revocation.crl_files: %s is not a regular file", name)
 		case f.state != stateOf(stat):
 			f = f.peek(name, stateOf(stat))
 		}

@@ -26,6 +26,18 @@ func keyOf(what string, issuer *x509.Certificate) (k key) {
 	return k
 }
 
+// with names the same for those who know these certificates to sign lists.
+func (k key) with(signers []*x509.Certificate) (with key) {
+	h := sha256.New()
+	h.Write(k[:])
+	for _, signer := range signers {
+		sum := sha256.Sum256(signer.Raw)
+		h.Write(sum[:])
+	}
+	h.Sum(with[:0])
+	return with
+}
+
 func (k key) String() string { return hex.EncodeToString(k[:]) }
 
 // parse reads what String writes.
@@ -41,6 +53,8 @@ const (
 	failureTime = 60 * time.Second // for which a failure is remembered
 	maxFailures = 10_000
 )
+
+var errBusy = fmt.Errorf("%d fetches are waiting already: try again", maxJobs)
 
 // jobs are the fetches that go on: one for each key at a time.
 type jobs struct {
@@ -77,19 +91,23 @@ func newJobs(clock func() time.Time, log *slog.Logger) *jobs {
 }
 
 // start has run called, unless that goes on already or failed a short while ago.
-func (js *jobs) start(k key, run func(context.Context) error) *job {
+func (js *jobs) start(k key, run func(context.Context) error) *job { return js.startWith(k, k, run) }
+
+// startWith is start for what may fail for one who asks and not for another: with
+// stands for what he brings along, and a failure is remembered by that.
+func (js *jobs) startWith(k, with key, run func(context.Context) error) *job {
 	js.mu.Lock()
 	defer js.mu.Unlock()
 	if j := js.running[k]; j != nil {
 		return j
 	}
-	f, known := js.failed[k]
+	f, known := js.failed[with]
 	j := &job{done: make(chan struct{}), again: known}
 	switch {
 	case known && js.clock().Before(f.until):
 		j.err = f.err
 	case len(js.running) >= maxJobs:
-		j.err = fmt.Errorf("%d fetches are waiting already: try again", maxJobs)
+		j.err = errBusy
 	case js.ctx.Err() != nil:
 		j.err = js.ctx.Err()
 	}
@@ -99,19 +117,19 @@ func (js *jobs) start(k key, run func(context.Context) error) *job {
 	}
 	js.running[k] = j
 	js.all.Add(1)
-	go js.run(k, j, run)
+	go js.run(k, with, j, run)
 	return j
 }
 
-func (js *jobs) run(k key, j *job, run func(context.Context) error) {
+func (js *jobs) run(k, with key, j *job, run func(context.Context) error) {
 	defer js.all.Done()
 	j.err = js.guard(run)
 	js.mu.Lock()
 	defer js.mu.Unlock()
 	delete(js.running, k)
-	delete(js.failed, k)
+	delete(js.failed, with)
 	if j.err != nil {
-		js.remember(k, j.err)
+		js.remember(with, j.err)
 	}
 	close(j.done)
 }

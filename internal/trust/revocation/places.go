@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"errors"
 	"slices"
@@ -123,17 +124,27 @@ func (h *hunt) over(p *place) bool {
 }
 
 // wanted reports whether a place is to be asked for its list: for complete lists
-// only until they decide, for delta CRLs and what has changed in a file always.
+// only until they decide, for delta CRLs always. So it is for files, all of which
+// are read before one of them decides: another may be newer, or a delta CRL.
 func (h *hunt) wanted(p *place, a crl.Answer) bool {
 	switch {
 	case p.tried, h.settings.Fetch == nil && !p.file:
 		return false
 	case p.changed:
 		return true
+	case p.file:
+		return p.index == nil
 	case p.delta:
 		return h.over(p)
 	}
-	return a.Status == crl.Unknown && (h.over(p) || !p.file && p.useless(h.question) != nil)
+	return a.Status == crl.Unknown && (h.over(p) || p.useless(h.question) != nil)
+}
+
+// unread reports whether a file is there that could not be waited for: it may have
+// what no other list has.
+func (p *place) unread() bool {
+	late := func(err error) bool { return errors.Is(p.err, err) }
+	return p.file && (p.index == nil || p.changed) && slices.ContainsFunc([]error{errSlow, errBusy, context.Canceled}, late)
 }
 
 // useless says why what is at hand has no say.

@@ -26,7 +26,7 @@ func (i *inquiry) signers(chain []*x509.Certificate) []*x509.Certificate {
 	defer cancel()
 	one.ctx = ctx
 	return slices.DeleteFunc(candidates, func(c *x509.Certificate) bool {
-		return !slices.ContainsFunc(i.paths(c, chain), func(path []*x509.Certificate) bool { return one.notRevoked(path, chain) })
+		return ctx.Err() != nil || !slices.ContainsFunc(i.paths(c, chain), func(path []*x509.Certificate) bool { return one.notRevoked(path, chain) })
 	})
 }
 
