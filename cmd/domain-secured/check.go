@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -141,14 +140,11 @@ const ownTime = 20 * time.Second
 
 // checkOwn judges our own certificates, and has the settings of revocation checked.
 func checkOwn(c *call, cfg *config.Config, store *trust.Store) ([]string, error) {
-	settings, err := revocationSettings(cfg)
+	g, end, err := newJudge(c, cfg, store, true)
 	if err != nil {
 		return nil, err
 	}
-	checker, end := newReader(c, settings, revocationDir(cfg), time.Now)
 	defer end()
-	g := gate.New(cfg.Snapshot, store, time.Now, slog.New(slog.DiscardHandler))
-	g.CheckRevocation(checker)
 	ctx, cancel := context.WithTimeout(c.ctx, ownTime)
 	defer cancel()
 	return g.CheckOwn(ctx, cfg.OwnCertificates, time.Now()), c.interrupted()

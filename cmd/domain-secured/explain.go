@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/netip"
 	"strings"
 	"text/tabwriter"
@@ -94,17 +93,11 @@ func (q *explainFlags) run(c *call) error {
 	if err != nil {
 		return err
 	}
-	g := gate.New(cfg.Snapshot, store, time.Now, slog.New(slog.DiscardHandler))
-	settings, err := revocationSettings(cfg)
+	g, end, err := newJudge(c, cfg, store, q.fetch)
 	if err != nil {
 		return err
 	}
-	if !q.fetch {
-		settings.Fetch = nil
-	}
-	checker, end := newReader(c, settings, revocationDir(cfg), time.Now)
 	defer end()
-	g.CheckRevocation(checker)
 	if q.fetch {
 		resolver, err := newResolver(cfg)
 		if err != nil {

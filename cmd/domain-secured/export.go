@@ -82,14 +82,11 @@ func sendEntries(c *call, cfg *config.Config) ([]export.Entry, error) {
 	if _, err := store.Refresh(); err != nil {
 		logger.Warn("reading the certificate store", "error", err)
 	}
-	g := gate.New(cfg.Snapshot, store, time.Now, slog.New(slog.DiscardHandler))
-	revocation, err := revocationSettings(cfg)
+	g, end, err := newJudge(c, cfg, store, true)
 	if err != nil {
 		return nil, err
 	}
-	checker, end := newReader(c, revocation, revocationDir(cfg), time.Now)
 	defer end()
-	g.CheckRevocation(checker)
 	settings := sendingSettings(cfg, &gate.Outside{
 		Resolver: resolver, Port: uint16(cfg.ProbePort), AllowPrivate: cfg.AllowPrivate, Hello: cfg.Hostname,
 	})

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"domain-secured/internal/config"
@@ -55,7 +54,7 @@ func (p *probeFlags) run(c *call) error {
 	if err != nil {
 		return err
 	}
-	resolver, err := partner.NewResolver(partner.ResolverConfig{Server: cfg.Resolver, TrustAD: cfg.TrustAD})
+	resolver, err := newResolver(cfg)
 	if err != nil {
 		return exitf(exitConfiguration, "probe: dns.resolver: %w", err)
 	}
@@ -63,14 +62,11 @@ func (p *probeFlags) run(c *call) error {
 	if _, err := store.Refresh(); err != nil {
 		fmt.Fprintln(c.err, "domain-secured:", err)
 	}
-	g := gate.New(cfg.Snapshot, store, time.Now, slog.New(slog.DiscardHandler))
-	settings, err := revocationSettings(cfg)
+	g, end, err := newJudge(c, cfg, store, true)
 	if err != nil {
 		return err
 	}
-	checker, end := newReader(c, settings, revocationDir(cfg), time.Now)
 	defer end()
-	g.CheckRevocation(checker)
 	inspector := g.Inspector(resolver)
 	defer inspector.Close()
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"domain-secured/internal/config"
+	"domain-secured/internal/gate"
 	"domain-secured/internal/trust"
 	"domain-secured/internal/trust/fetch"
 	"domain-secured/internal/trust/revocation"
@@ -69,6 +70,23 @@ func newReader(c *call, s revocation.Settings, shared string, clock func() time.
 		stop()
 		c.ctx = before
 	}
+}
+
+// newJudge is a gate that judges for a verb as the daemon would: by the configuration,
+// the store, and what the daemon has fetched. Only with fetching does a question about
+// revocation leave the machine.
+func newJudge(c *call, cfg *config.Config, store *trust.Store, fetching bool) (g *gate.Gate, end func(), err error) {
+	settings, err := revocationSettings(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !fetching {
+		settings.Fetch = nil
+	}
+	checker, end := newReader(c, settings, revocationDir(cfg), time.Now)
+	g = gate.New(cfg.Snapshot, store, time.Now, slog.New(slog.DiscardHandler))
+	g.CheckRevocation(checker)
+	return g, end, nil
 }
 
 // interrupted is for a verb whose answer would be that of a question half asked.
