@@ -215,7 +215,11 @@ func (i *Insister) prepare(t *destination) <-chan struct{} {
 		case <-i.ctx.Done():
 			return
 		}
-		i.make(t)
+		// Of more than there is room for, those that were forgotten meanwhile do not
+		// take the time of the others.
+		if i.remembers(t) {
+			i.make(t)
+		}
 	})
 	return made
 }
@@ -239,6 +243,12 @@ func (i *Insister) destination(k key, now time.Time) *destination {
 		t.asked.Store(second)
 	}
 	return t
+}
+
+func (i *Insister) remembers(t *destination) bool {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	return i.destinations[t.key] == t
 }
 
 // makeRoom forgets, if there are too many, of some destinations the one that was not

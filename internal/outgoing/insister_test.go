@@ -200,6 +200,34 @@ func TestMany(t *testing.T) {
 	}
 }
 
+// TestForgotten: what was forgotten before its turn came is not looked at: whatever is
+// asked for while servers do not answer, no more waits than is remembered.
+func TestForgotten(t *testing.T) {
+	w := newWorld(t)
+	w.partner.Mode, w.partner.SendVerify, w.partner.Pins = policy.ModeTesting, policy.SendVerifyPins, []policy.Hash{{1}}
+	w.reload(t)
+	for range atOnce {
+		w.slots <- struct{}{}
+	}
+	var all []*destination
+	for port := range uint16(2) {
+		w.Insist(policy.Destination{Name: bank, Port: port})
+		w.Insister.mu.RLock()
+		all = append(all, w.destinations[key{bank, false, port}])
+		w.Insister.mu.RUnlock()
+	}
+	w.Insister.mu.Lock()
+	delete(w.destinations, all[0].key)
+	w.Insister.mu.Unlock()
+	for range atOnce {
+		<-w.slots
+	}
+	w.work.Wait()
+	if all[0].answer.Load() != nil || all[1].answer.Load() == nil {
+		t.Error("the wrong one was looked at")
+	}
+}
+
 // TestClosing: who asks while the daemon ends is told to come again.
 func TestClosing(t *testing.T) {
 	w := newWorld(t)
@@ -243,6 +271,21 @@ func TestBundles(t *testing.T) {
 	// It stays for as long as the settings before need it, and what is not ours for ever.
 	if err := os.WriteFile(filepath.Join(own, "ours.pem"), nil, 0o600); err != nil {
 		t.Fatal(err)
+	}
+	// What is being written is left alone, and what was given up is not.
+	for _, name := range []string{".new-1", ".new-2"} {
+		if err := os.WriteFile(filepath.Join(own, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(filepath.Join(own, ".new-2"), time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.tidy(policy.NewSnapshot(nil, nil, &policy.Partner{Roots: roots}, nil, nil), nil); err != nil {
+		t.Error(err)
+	}
+	if err := os.Remove(filepath.Join(own, ".new-1")); err != nil {
+		t.Errorf("what is being written was removed: %v", err)
 	}
 	with := policy.NewSnapshot(nil, nil, &policy.Partner{Roots: roots}, nil, nil)
 	without := policy.NewSnapshot(nil, nil, &policy.Partner{}, nil, nil)
