@@ -2,6 +2,7 @@ package outgoing
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"strings"
@@ -28,6 +29,7 @@ const (
 	atOnce    = 128   // answers that are being made
 	sessions  = 64    // of SMTP, of all looks together
 	maxKept   = 5_000 // destinations that are remembered
+	maxName   = 1_024 // octets of their names: whatever mail could be sent to has fewer
 	evictFrom = 16    // of so many the one has to go that was not asked for longest
 )
 
@@ -129,9 +131,18 @@ func (i *Insister) Insist(d policy.Destination) (demand *policy.Demand) {
 			return nil
 		}
 		p := s.Snapshot.Partner(entry)
-		if p.Mode == policy.ModeOff {
+		switch {
+		case p.Mode == policy.ModeOff:
 			i.counts.off.Add(1)
 			return nil
+		case len(domain) <= maxName:
+		case p.Mode == policy.ModeTesting:
+			i.counts.testing.Add(1)
+			return nil
+		default:
+			a := i.refusal(wait(string(partner.BadName), fmt.Sprintf("it has %d octets", len(domain))))
+			a.counted.Add(1)
+			return a.demand
 		}
 		now := i.clock()
 		t := i.destination(key{domain, d.Host, d.Port}, now)

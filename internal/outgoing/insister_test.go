@@ -200,6 +200,18 @@ func TestMany(t *testing.T) {
 	}
 }
 
+// TestLongName: what no mail can be sent to is listed all the same, and takes no room.
+func TestLongName(t *testing.T) {
+	w := newWorld(t)
+	long := policy.Destination{Name: strings.Repeat("x_", 40_000) + "." + bank}
+	waits(t, w.Insist(long), "bad-name")
+	w.partner.Mode = policy.ModeTesting
+	w.reload(t)
+	if d := w.Insist(long); d != nil || len(w.destinations) > 0 {
+		t.Errorf("%+v, %d are remembered", d, len(w.destinations))
+	}
+}
+
 // TestForgotten: what was forgotten before its turn came is not looked at: whatever is
 // asked for while servers do not answer, no more waits than is remembered.
 func TestForgotten(t *testing.T) {
