@@ -48,12 +48,15 @@ type Settings struct {
 	// long as it is the same one, what was seen stays.
 	Outside *gate.Outside
 	Bundles Bundles
+
+	number uint64 // counts from 1; of [Insister.Use]
 }
 
 // Insister answers a door. It must be made by [New]; its methods may be called at the
 // same time.
 type Insister struct {
 	settings  atomic.Pointer[Settings]
+	used      atomic.Uint64 // how often there were others
 	inspector *gate.Inspector
 	prober    *partner.Prober
 	log       *slog.Logger
@@ -87,6 +90,7 @@ func New(g *gate.Gate, s Settings, clock func() time.Time, log *slog.Logger) *In
 // Use answers by s from now on. What is remembered is judged anew by it. The gate must
 // have its snapshot already.
 func (i *Insister) Use(s Settings) {
+	s.number = i.used.Add(1)
 	before := i.settings.Swap(&s)
 	if s.Bundles.Keep {
 		return
@@ -147,14 +151,14 @@ func (i *Insister) Insist(d policy.Destination) (demand *policy.Demand) {
 		now := i.clock()
 		t := i.destination(key{domain, d.Host, d.Port}, now)
 		a := t.answer.Load()
-		if a == nil || a.settings != s || !now.Before(a.ages) {
+		if a == nil || a.settings != s.number || !now.Before(a.ages) {
 			i.prepare(t) // before somebody has to wait for it
 		}
 		if p.Mode == policy.ModeTesting {
 			i.counts.testing.Add(1)
 			return nil
 		}
-		if a != nil && a.settings == s && now.Before(a.due) {
+		if a != nil && a.settings == s.number && now.Before(a.due) {
 			a.counted.Add(1)
 			return a.demand
 		}
@@ -176,7 +180,7 @@ func (i *Insister) await(t *destination, s *Settings, late <-chan time.Time) *an
 	select {
 	case <-i.prepare(t):
 		a := t.answer.Load()
-		if a != nil && a.settings == s {
+		if a != nil && a.settings == s.number {
 			return a
 		}
 		if i.ctx.Err() == nil {
@@ -184,7 +188,7 @@ func (i *Insister) await(t *destination, s *Settings, late <-chan time.Time) *an
 		}
 	case <-i.ctx.Done():
 	case <-late:
-		if a := t.answer.Load(); a != nil && a.settings == s && a.demand.Wait == "" && i.clock().Before(a.until) {
+		if a := t.answer.Load(); a != nil && a.settings == s.number && a.demand.Wait == "" && i.clock().Before(a.until) {
 			return a
 		}
 	}
@@ -197,7 +201,7 @@ func (i *Insister) prepare(t *destination) <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.making != nil {
-		if a := t.answer.Load(); a == nil || a.settings != i.settings.Load() {
+		if a := t.answer.Load(); a == nil || a.settings != i.settings.Load().number {
 			select {
 			case t.again <- struct{}{}:
 			default: // that is known already

@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
+	"weak"
 
 	"domain-secured/internal/testkit/dnsserver"
 	"domain-secured/policy"
@@ -209,6 +212,26 @@ func TestLongName(t *testing.T) {
 	w.reload(t)
 	if d := w.Insist(long); d != nil || len(w.destinations) > 0 {
 		t.Errorf("%+v, %d are remembered", d, len(w.destinations))
+	}
+}
+
+// TestOldSettings: an answer that nobody asks for again does not keep the list by which
+// it was made, which may be of a million domains.
+func TestOldSettings(t *testing.T) {
+	w := newWorld(t)
+	w.partner.SendVerify = policy.SendVerifyNames
+	w.reload(t)
+	d := w.ask()
+	own, _ := w.settings.Load().Snapshot.Send.Find(bank)
+	if d.Wait != "" || unsafe.StringData(d.Names[0]) == unsafe.StringData(own) {
+		t.Errorf("%+v, of the list's own text", d)
+	}
+	before := weak.Make(w.settings.Load().Snapshot)
+	w.settle()
+	w.reload(t)
+	runtime.GC()
+	if before.Value() != nil {
+		t.Error("the settings before are kept")
 	}
 }
 
