@@ -37,7 +37,7 @@ func toASCII(s string) (string, error) {
 		return "", fmt.Errorf("a label is longer than %d octets", maxULabel)
 	}
 	ascii, err := idnaProfile.ToASCII(s)
-	return strings.TrimSuffix(ascii, "."), err
+	return strings.TrimRight(ascii, "."), err // a dot of either alphabet may follow one of the other
 }
 
 // maxULabel bounds a label in UTF-8, in octets, without what [condense] drops: no

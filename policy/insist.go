@@ -42,11 +42,26 @@ type Demand struct {
 	MinBits   int
 }
 
+// maxTrims is more than any name takes that can be delivered to.
+const maxTrims = 8
+
 // SendingTo returns the entry of the send list that covers a destination's name, ""
 // if none does, and the name in the form in which domains are compared. What is no
-// host name is compared by its end, too, as a sender's domain is.
+// host name is compared by its end, too, as a sender's domain is. Of that form it returns
+// the same again.
 func (s *Snapshot) SendingTo(name string) (domain, entry string) {
 	r := parseSenderDomain(trimDomain(name))
+	// What was unquoted or turned into A-labels may have ends that do not count, again.
+	for range maxTrims {
+		if r.hostName {
+			break
+		}
+		again := parseSenderDomain(trimDomain(r.domain))
+		if again == r {
+			break
+		}
+		r = again
+	}
 	if r.domain == "" {
 		return "", ""
 	}

@@ -27,6 +27,8 @@ func TestSendingTo(t *testing.T) {
 		"M\u00dcNCHEN.example":          {"xn--mnchen-3ya.example", "xn--mnchen-3ya.example"},
 		"xn--MNCHEN-3ya.example":        {"xn--mnchen-3ya.example", "xn--mnchen-3ya.example"},
 		"woodgrovebank\u3002com":        {"woodgrovebank.com", "woodgrovebank.com"},
+		"woodgrovebank.com.\u3002":      {"woodgrovebank.com", "woodgrovebank.com"},
+		"\\<a\uff0ewoodgrovebank.com":   {"a.woodgrovebank.com", ""},
 		"fabrikam.com":                  {"fabrikam.com", ""}, // from which mail is received
 		"127.0.0.1":                     {"127.0.0.1", ""},
 		"2001:db8::1":                   {"2001:db8::1", ""},
@@ -40,6 +42,8 @@ func TestSendingTo(t *testing.T) {
 	} {
 		if domain, entry := s.SendingTo(name); domain != want[0] || entry != want[1] {
 			t.Errorf("%q: %q, %q; want %q", name, domain, entry, want)
+		} else if again, same := s.SendingTo(domain); again != domain || same != entry {
+			t.Errorf("%q, then %q: %q, %q", name, domain, again, same)
 		}
 	}
 }
@@ -101,4 +105,23 @@ func TestSendNames(t *testing.T) {
 	if got := (&Partner{NameMatch: NameMatchExchange}).SendNames(d, nil, many); len(got) != maxNames {
 		t.Errorf("%d names", len(got))
 	}
+}
+
+// FuzzSendingTo: what is remembered of a destination under its name is of the same entry
+// as what was asked for.
+func FuzzSendingTo(f *testing.F) {
+	list, err := ParseList("woodgrovebank.com\ncovered.example\nm\u00fcnchen.example\n")
+	if err != nil {
+		f.Fatal(err)
+	}
+	s := NewSnapshot(nil, list, &Partner{}, map[string]*Partner{"covered.example": {Domain: "covered.example", Subdomains: true}}, nil)
+	for _, seed := range []string{"woodgrovebank.com", "a.covered.example.", "M\u00dcNCHEN.example", "\\<A\\\uff0em\u00fcnchen.example", "woodgrovebank.com.\u3002", "\"a_b\".woodgrovebank.com", "\xff.covered.example"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		domain, entry := s.SendingTo(name)
+		if again, same := s.SendingTo(domain); entry != "" && (again != domain || same != entry) {
+			t.Errorf("%q: %q, %q, then %q, %q", name, domain, entry, again, same)
+		}
+	})
 }

@@ -215,3 +215,13 @@ func TestIgnoredCharacters(t *testing.T) {
 		}
 	}
 }
+
+// TestDotsOfTwoAlphabets: however many dots end a domain, it is listed.
+func TestDotsOfTwoAlphabets(t *testing.T) {
+	for _, domain := range []string{"woodgrovebank.com.\u3002", "woodgrovebank.com\uff0e\uff61", "woodgrovebank.com\u3002.\u3002"} {
+		r := senderReadings(&Facts{Sender: "a@" + domain})
+		if r.n != 1 || r.all[0] != (reading{"woodgrovebank.com", true}) {
+			t.Errorf("%q: %+v", domain, r.all[:r.n])
+		}
+	}
+}

@@ -84,7 +84,8 @@ func parseEvent(program, text string) event {
 	if !hasID {
 		rest = text
 	}
-	if _, about, found := strings.Cut(rest, "certificate verification failed for "); found {
+	// Only at its start: further on it would be what a remote server says.
+	if about, found := strings.CutPrefix(strings.TrimPrefix(rest, "server "), "certificate verification failed for "); found {
 		if peer, why, ok := strings.Cut(about, ": "); ok {
 			return event{kind: unproven, peer: peer, why: why}
 		}

@@ -75,6 +75,11 @@ func TestLedger(t *testing.T) {
 		"suspended is no session": {[]string{
 			"postfix/error[1]: 8569198E275: to=<u@d1.test>, relay=none, delay=1, delays=1/0/0/0, dsn=4.7.5, status=deferred (delivery temporarily suspended: Server certificate not verified)",
 		}, want{deferred: 1}},
+		"what a server says of certificates is not ours": {[]string{
+			"postfix/smtp[1]: server certificate verification failed for mx.d1.test[192.0.2.1]:25: num=62:hostname mismatch",
+			"postfix/smtp[1]: 8569198E275: host mx0.d1.test[192.0.2.9] said: 450 certificate verification failed for mx.d1.test[192.0.2.1]:25: certificate has expired (in reply to RCPT TO command)",
+			"postfix/smtp[1]: 8569198E275: " + toD1 + "dsn=4.7.5, status=deferred (Server certificate not verified)",
+		}, want{failures: map[Cause]uint64{CertificateHostMismatch: 1}, deferred: 1}},
 		"what a server says is not ours": {[]string{
 			"postfix/smtp[1]: 8569198E275: " + toD1 + "dsn=4.7.5, status=deferred (host mx.d1.test[192.0.2.1] said: 450 4.7.5 Server certificate not verified (in reply to MAIL FROM command))",
 		}, want{deferred: 1}},

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"domain-secured/policy"
 )
@@ -46,7 +47,7 @@ func (b Bundles) write(r *policy.Roots) (string, error) {
 
 // writeNew writes a file that anybody may read, and that is there whole or not at all.
 func (b Bundles) writeNew(name string, text []byte) error {
-	f, err := os.CreateTemp(b.Dir, ".new-*")
+	f, err := os.CreateTemp(b.Dir, temporary+"*")
 	if err != nil {
 		return err
 	}
@@ -62,6 +63,18 @@ func (b Bundles) writeNew(name string, text []byte) error {
 }
 
 func bundleName(r *policy.Roots) string { return "roots-" + r.ID.String()[:32] + ".pem" }
+
+// temporary is what the name of a file begins with that is being written.
+const temporary = ".new-"
+
+// isOld reports whether a file cannot be one that is being written now.
+func isOld(entry fs.DirEntry) bool {
+	info, err := entry.Info()
+	return err == nil && time.Since(info.ModTime()) > writingTime
+}
+
+// writingTime is more than the writing of a file takes.
+const writingTime = time.Minute
 
 var isBundle = regexp.MustCompile(`^roots-[0-9a-f]{32}\.pem$`)
 
@@ -96,7 +109,7 @@ func (b Bundles) tidy(s *policy.Snapshot, before *Settings) error {
 	var problems []error
 	for _, entry := range entries {
 		left := isBundle.MatchString(entry.Name()) && !needed[entry.Name()]
-		if left || strings.HasPrefix(entry.Name(), ".new-") {
+		if left || strings.HasPrefix(entry.Name(), temporary) && isOld(entry) {
 			problems = append(problems, os.Remove(filepath.Join(b.Dir, entry.Name())))
 		}
 	}

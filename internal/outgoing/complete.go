@@ -31,7 +31,7 @@ func (i *Insister) Complete(ctx context.Context, entry string) (c Complete, err 
 		return c, ctx.Err()
 	}
 	a := t.answer.Load()
-	if a == nil || a.settings != s {
+	if a == nil || a.settings != s.number {
 		return c, errors.New("the settings changed, or the insister was closed")
 	}
 	t.mu.Lock() // nobody begins to make an answer

@@ -25,7 +25,7 @@ type destination struct {
 
 // answer is what a look-up is told, and for how long.
 type answer struct {
-	settings *Settings // by which it was made
+	settings uint64 // the number of those by which it was made, which are not kept for it
 	demand   *policy.Demand
 	counted  *atomic.Uint64
 	ages     time.Time // another is made then, while this one still holds

@@ -2,6 +2,7 @@ package outgoing
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"strings"
@@ -28,6 +29,7 @@ const (
 	atOnce    = 128   // answers that are being made
 	sessions  = 64    // of SMTP, of all looks together
 	maxKept   = 5_000 // destinations that are remembered
+	maxName   = 1_024 // octets of their names: whatever mail could be sent to has fewer
 	evictFrom = 16    // of so many the one has to go that was not asked for longest
 )
 
@@ -46,12 +48,15 @@ type Settings struct {
 	// long as it is the same one, what was seen stays.
 	Outside *gate.Outside
 	Bundles Bundles
+
+	number uint64 // counts from 1; of [Insister.Use]
 }
 
 // Insister answers a door. It must be made by [New]; its methods may be called at the
 // same time.
 type Insister struct {
 	settings  atomic.Pointer[Settings]
+	used      atomic.Uint64 // how often there were others
 	inspector *gate.Inspector
 	prober    *partner.Prober
 	log       *slog.Logger
@@ -85,6 +90,7 @@ func New(g *gate.Gate, s Settings, clock func() time.Time, log *slog.Logger) *In
 // Use answers by s from now on. What is remembered is judged anew by it. The gate must
 // have its snapshot already.
 func (i *Insister) Use(s Settings) {
+	s.number = i.used.Add(1)
 	before := i.settings.Swap(&s)
 	if s.Bundles.Keep {
 		return
@@ -129,21 +135,30 @@ func (i *Insister) Insist(d policy.Destination) (demand *policy.Demand) {
 			return nil
 		}
 		p := s.Snapshot.Partner(entry)
-		if p.Mode == policy.ModeOff {
+		switch {
+		case p.Mode == policy.ModeOff:
 			i.counts.off.Add(1)
 			return nil
+		case len(domain) <= maxName:
+		case p.Mode == policy.ModeTesting:
+			i.counts.testing.Add(1)
+			return nil
+		default:
+			a := i.refusal(wait(string(partner.BadName), fmt.Sprintf("it has %d octets", len(domain))))
+			a.counted.Add(1)
+			return a.demand
 		}
 		now := i.clock()
 		t := i.destination(key{domain, d.Host, d.Port}, now)
 		a := t.answer.Load()
-		if a == nil || a.settings != s || !now.Before(a.ages) {
+		if a == nil || a.settings != s.number || !now.Before(a.ages) {
 			i.prepare(t) // before somebody has to wait for it
 		}
 		if p.Mode == policy.ModeTesting {
 			i.counts.testing.Add(1)
 			return nil
 		}
-		if a != nil && a.settings == s && now.Before(a.due) {
+		if a != nil && a.settings == s.number && now.Before(a.due) {
 			a.counted.Add(1)
 			return a.demand
 		}
@@ -165,7 +180,7 @@ func (i *Insister) await(t *destination, s *Settings, late <-chan time.Time) *an
 	select {
 	case <-i.prepare(t):
 		a := t.answer.Load()
-		if a != nil && a.settings == s {
+		if a != nil && a.settings == s.number {
 			return a
 		}
 		if i.ctx.Err() == nil {
@@ -173,7 +188,7 @@ func (i *Insister) await(t *destination, s *Settings, late <-chan time.Time) *an
 		}
 	case <-i.ctx.Done():
 	case <-late:
-		if a := t.answer.Load(); a != nil && a.settings == s && a.demand.Wait == "" && i.clock().Before(a.until) {
+		if a := t.answer.Load(); a != nil && a.settings == s.number && a.demand.Wait == "" && i.clock().Before(a.until) {
 			return a
 		}
 	}
@@ -186,7 +201,7 @@ func (i *Insister) prepare(t *destination) <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.making != nil {
-		if a := t.answer.Load(); a == nil || a.settings != i.settings.Load() {
+		if a := t.answer.Load(); a == nil || a.settings != i.settings.Load().number {
 			select {
 			case t.again <- struct{}{}:
 			default: // that is known already
@@ -215,7 +230,11 @@ func (i *Insister) prepare(t *destination) <-chan struct{} {
 		case <-i.ctx.Done():
 			return
 		}
-		i.make(t)
+		// Of more than there is room for, those that were forgotten meanwhile do not
+		// take the time of the others.
+		if i.remembers(t) {
+			i.make(t)
+		}
 	})
 	return made
 }
@@ -239,6 +258,12 @@ func (i *Insister) destination(k key, now time.Time) *destination {
 		t.asked.Store(second)
 	}
 	return t
+}
+
+func (i *Insister) remembers(t *destination) bool {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	return i.destinations[t.key] == t
 }
 
 // makeRoom forgets, if there are too many, of some destinations the one that was not

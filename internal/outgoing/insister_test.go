@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
+	"weak"
 
 	"domain-secured/internal/testkit/dnsserver"
 	"domain-secured/policy"
@@ -200,6 +203,66 @@ func TestMany(t *testing.T) {
 	}
 }
 
+// TestLongName: what no mail can be sent to is listed all the same, and takes no room.
+func TestLongName(t *testing.T) {
+	w := newWorld(t)
+	long := policy.Destination{Name: strings.Repeat("x_", 40_000) + "." + bank}
+	waits(t, w.Insist(long), "bad-name")
+	w.partner.Mode = policy.ModeTesting
+	w.reload(t)
+	if d := w.Insist(long); d != nil || len(w.destinations) > 0 {
+		t.Errorf("%+v, %d are remembered", d, len(w.destinations))
+	}
+}
+
+// TestOldSettings: an answer that nobody asks for again does not keep the list by which
+// it was made, which may be of a million domains.
+func TestOldSettings(t *testing.T) {
+	w := newWorld(t)
+	w.partner.SendVerify = policy.SendVerifyNames
+	w.reload(t)
+	d := w.ask()
+	own, _ := w.settings.Load().Snapshot.Send.Find(bank)
+	if d.Wait != "" || unsafe.StringData(d.Names[0]) == unsafe.StringData(own) {
+		t.Errorf("%+v, of the list's own text", d)
+	}
+	before := weak.Make(w.settings.Load().Snapshot)
+	w.settle()
+	w.reload(t)
+	runtime.GC()
+	if before.Value() != nil {
+		t.Error("the settings before are kept")
+	}
+}
+
+// TestForgotten: what was forgotten before its turn came is not looked at: whatever is
+// asked for while servers do not answer, no more waits than is remembered.
+func TestForgotten(t *testing.T) {
+	w := newWorld(t)
+	w.partner.Mode, w.partner.SendVerify, w.partner.Pins = policy.ModeTesting, policy.SendVerifyPins, []policy.Hash{{1}}
+	w.reload(t)
+	for range atOnce {
+		w.slots <- struct{}{}
+	}
+	var all []*destination
+	for port := range uint16(2) {
+		w.Insist(policy.Destination{Name: bank, Port: port})
+		w.Insister.mu.RLock()
+		all = append(all, w.destinations[key{bank, false, port}])
+		w.Insister.mu.RUnlock()
+	}
+	w.Insister.mu.Lock()
+	delete(w.destinations, all[0].key)
+	w.Insister.mu.Unlock()
+	for range atOnce {
+		<-w.slots
+	}
+	w.work.Wait()
+	if all[0].answer.Load() != nil || all[1].answer.Load() == nil {
+		t.Error("the wrong one was looked at")
+	}
+}
+
 // TestClosing: who asks while the daemon ends is told to come again.
 func TestClosing(t *testing.T) {
 	w := newWorld(t)
@@ -243,6 +306,21 @@ func TestBundles(t *testing.T) {
 	// It stays for as long as the settings before need it, and what is not ours for ever.
 	if err := os.WriteFile(filepath.Join(own, "ours.pem"), nil, 0o600); err != nil {
 		t.Fatal(err)
+	}
+	// What is being written is left alone, and what was given up is not.
+	for _, name := range []string{".new-1", ".new-2"} {
+		if err := os.WriteFile(filepath.Join(own, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(filepath.Join(own, ".new-2"), time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.tidy(policy.NewSnapshot(nil, nil, &policy.Partner{Roots: roots}, nil, nil), nil); err != nil {
+		t.Error(err)
+	}
+	if err := os.Remove(filepath.Join(own, ".new-1")); err != nil {
+		t.Errorf("what is being written was removed: %v", err)
 	}
 	with := policy.NewSnapshot(nil, nil, &policy.Partner{Roots: roots}, nil, nil)
 	without := policy.NewSnapshot(nil, nil, &policy.Partner{}, nil, nil)

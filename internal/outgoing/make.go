@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"domain-secured/internal/partner"
@@ -50,6 +51,7 @@ func (i *Insister) terms(t *destination) (s *Settings, entry string, p *policy.P
 	s = i.settings.Load()
 	if _, entry = s.Snapshot.SendingTo(t.name); entry != "" {
 		p = s.Snapshot.Partner(entry)
+		entry = strings.Clone(entry) // not the whole list that it is a part of
 	}
 	if p != nil && p.Mode == policy.ModeOff {
 		p = nil
@@ -98,7 +100,7 @@ func pins(p *policy.Partner) found {
 // has to be looked at again.
 func (i *Insister) remember(t *destination, s *Settings, p *policy.Partner, f found) {
 	now := i.clock()
-	a := &answer{settings: s, demand: f.demand, counted: i.counts.of(p, f.demand)}
+	a := &answer{settings: s.number, demand: f.demand, counted: i.counts.of(p, f.demand)}
 	switch {
 	case f.demand.Wait != "":
 		a.due = now.Add(retryTime)
@@ -128,11 +130,11 @@ func earlier(a, b time.Time) time.Time {
 func (i *Insister) early(ctx context.Context, t *destination) {
 	s, entry, p := i.terms(t)
 	now := i.clock()
-	if a := t.answer.Load(); p == nil || a != nil && a.settings == s && a.demand.Wait == "" && now.Before(a.due) {
+	if a := t.answer.Load(); p == nil || a != nil && a.settings == s.number && a.demand.Wait == "" && now.Before(a.due) {
 		return
 	}
 	if d := i.find(ctx, t, s, entry, p).demand; d.Wait == "" {
-		t.answer.Store(&answer{settings: s, demand: d, counted: i.counts.of(p, d), until: now.Add(i.goodTime)})
+		t.answer.Store(&answer{settings: s.number, demand: d, counted: i.counts.of(p, d), until: now.Add(i.goodTime)})
 	}
 }
 

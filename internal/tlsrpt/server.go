@@ -121,10 +121,11 @@ func (s *Server) Summary() Summary {
 
 // quote bounds what is quoted, and makes it printable.
 func quote(s string) string {
-	return strings.Map(func(r rune) rune {
+	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return '\uFFFD'
 		}
 		return r
 	}, s[:min(len(s), maxText)])
+	return strings.Clone(s) // not the datagram's text that it is a part of
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"go.uber.org/goleak"
 )
@@ -119,4 +120,12 @@ func FuzzReport(f *testing.F) {
 			t.Errorf("%+v of %+v", got, r)
 		}
 	})
+}
+
+// TestQuoteIsSmall: what is quoted does not keep a whole datagram in memory.
+func TestQuoteIsSmall(t *testing.T) {
+	long := strings.Repeat("x", maxDatagram)
+	if q := quote(long); len(q) != maxText || unsafe.StringData(q) == unsafe.StringData(long) {
+		t.Errorf("%d octets, of the datagram's own", len(q))
+	}
 }
