@@ -87,6 +87,10 @@ func testExported(t *testing.T, s *site) {
 	}
 	for recipient, want := range mails {
 		line := s.outcome(t, ids[recipient], recipient, nil)
+		// An smtp(8) of before the reload may have taken it, and asked the daemon.
+		for try := 0; strings.Contains(line, noPolicy) && try < 5; try++ {
+			line = s.outcome(t, s.send(t, "alice@contoso.com", recipient), recipient, nil)
+		}
 		if !want(line) || strings.Contains(line, noPolicy) {
 			t.Error(line)
 		}
