@@ -185,7 +185,7 @@ func checkSendmail(cfg *config.Config, file string) ([]finding.Finding, error) {
 	if err != nil {
 		return nil, exitf(exitNotNow, "check --sendmail: %w", err)
 	}
-	want := sendmailcf.Want{MilterListen: cfg.Milter.Listen.String(), Sending: cfg.Snapshot.Send.Len() > 0}
+	want := sendmailcf.Want{MilterListen: cfg.Milter.Listen.String(), Sending: cfg.Snapshot.Send.Len() > 0, TLSMapListen: cfg.TLSMap.Listen.String()}
 	for entry := range cfg.Snapshot.Receive.All() {
 		want.MTAEvidence = want.MTAEvidence || cfg.Snapshot.Partner(entry).Evidence == policy.EvidenceMTA
 	}

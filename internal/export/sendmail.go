@@ -2,11 +2,11 @@ package export
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
 	"domain-secured/policy"
+	"domain-secured/policy/tlsmap"
 )
 
 const sendmailHead = `# Access map lines for Sendmail, made by: domain-secured export sendmail
@@ -43,7 +43,7 @@ func Sendmail(entries []Entry) string {
 			leftOut(&b, e)
 			continue
 		}
-		value := "TEMP+VERIFY:999"
+		value := tlsmap.Access(0)
 		name, all := commonName(e)
 		switch {
 		case e.Demand.Wait != "":
@@ -56,7 +56,7 @@ func Sendmail(entries []Entry) string {
 			if !all {
 				remark(&b, "%s: some of its servers do not show this name", e.Domain)
 			}
-			value = fmt.Sprintf("TEMP+VERIFY:%d+CN:%s", e.Partner.MinBits, name)
+			value = tlsmap.Access(e.Partner.MinBits, name)
 		}
 		for _, spelling := range spellings(e.Domain) {
 			b.WriteString("TLS_Rcpt:" + spelling + "\t" + value + "\n")

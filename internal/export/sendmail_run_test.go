@@ -2,6 +2,7 @@ package export
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
@@ -87,7 +88,7 @@ func deliver(t *testing.T, config []string, sends func(toServer) bool) {
 	mailers, port := "", "0"
 	for i, to := range toServers {
 		address := fmt.Sprintf("127.77.9.%d", i+1)
-		server := start(t, root, to, net.JoinHostPort(address, port))
+		server, _ := start(t, root, to, net.JoinHostPort(address, port))
 		_, port, _ = net.SplitHostPort(server.Addr()) // the first has the kernel choose
 		servers = append(servers, server)
 		mailers += to.domain + "\trelay:[" + address + "]\n"
@@ -148,7 +149,7 @@ func deliver(t *testing.T, config []string, sends func(toServer) bool) {
 	}
 }
 
-func start(t *testing.T, root *pki.CA, to toServer, listen string) *mta.Fake {
+func start(t *testing.T, root *pki.CA, to toServer, listen string) (server *mta.Fake, shown policy.Hash) {
 	t.Helper()
 	o := mta.FakeOptions{Common: mta.Common{Domains: []string{to.domain}}, Listen: listen}
 	var err error
@@ -162,12 +163,15 @@ func start(t *testing.T, root *pki.CA, to toServer, listen string) *mta.Fake {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := mta.StartFake(t.Context(), o)
+	if o.Certificate != nil {
+		shown = sha256.Sum256(o.Certificate.Leaf.Raw)
+	}
+	server, err = mta.StartFake(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close() })
-	return server
+	return server, shown
 }
 
 var deferral = regexp.MustCompile(`(?m)^M.+`)
@@ -175,10 +179,16 @@ var deferral = regexp.MustCompile(`(?m)^M.+`)
 // outcome waits until the server has a message, or Sendmail's queue says why one waits.
 func outcome(t *testing.T, server *mta.Fake, queue, domain string) (sent bool, why string) {
 	t.Helper()
+	return outcomeFor(t, server, queue, domain, 1)
+}
+
+// outcomeFor is outcome of what is the server's n-th message, to an address that has this.
+func outcomeFor(t *testing.T, server *mta.Fake, queue, address string, n int) (sent bool, why string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for tick := time.Tick(20 * time.Millisecond); ; {
-		if messages, err := server.Messages(); err != nil || len(messages) > 0 {
+		if messages, err := server.Messages(); err != nil || len(messages) >= n {
 			return true, fmt.Sprint(err)
 		}
 		files, _ := filepath.Glob(filepath.Join(queue, "qf*"))
@@ -189,7 +199,8 @@ func outcome(t *testing.T, server *mta.Fake, queue, domain string) (sent bool, w
 			}
 			lines := strings.Split(string(text), "\n")
 			if !slices.ContainsFunc(lines, func(line string) bool {
-				return strings.HasPrefix(line, "R") && strings.HasSuffix(line, "<bob@"+domain+">")
+				line = strings.ToLower(line)
+				return strings.HasPrefix(line, "r") && (strings.Contains(line, "@"+address) || strings.Contains(line, "%"+address) || strings.Contains(line, "<"+address))
 			}) {
 				continue
 			}

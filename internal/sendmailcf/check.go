@@ -14,6 +14,7 @@ type Want struct {
 	MilterListen string // [milter] listen: "inet:host:port", "unix:/path", "" for off
 	MTAEvidence  bool   // a partner has evidence = "mta"
 	Sending      bool   // there are domains on the send list
+	TLSMapListen string // [tlsmap] listen
 }
 
 // mcFile is the file that lines are for. sendmail.cf is made of it.
@@ -41,11 +42,22 @@ func Check(s *Settings, want Want) []finding.Finding {
 	c.fingerprint()
 	c.tls()
 	c.crl()
-	if want.Sending {
-		c.put(finding.Warning, "", "", "nothing holds Sendmail to the send list yet, and mail to the domains on it goes out as all mail does: contrib/sendmail has lines for its access map")
-	}
+	c.sending()
 	slices.SortStableFunc(c.found, func(a, b finding.Finding) int { return int(b.Severity) - int(a.Severity) })
 	return c.found
+}
+
+// sending looks for what holds mail going out to the send list: the ruleset that asks us.
+func (c *checker) sending() {
+	switch {
+	case !c.want.Sending:
+	case c.s.SendMap == "":
+		c.put(finding.Warning, "", "", "Sendmail does not ask about mail going out, and mail to the domains on the send list goes as all mail does, but for those that have TLS_Rcpt lines in its access map: contrib/sendmail/sending.mc has it ask")
+	case c.want.TLSMapListen == "":
+		c.put(finding.Error, "", "", `Sendmail asks %s about mail going out, and that door is off ([tlsmap] listen = ""): all of it waits`, c.s.SendMap)
+	case !reaches(c.s.SendMap, c.want.TLSMapListen):
+		c.put(finding.Error, "", "", "Sendmail asks %s about mail going out, and domain-secured listens at %s ([tlsmap] listen): all of it waits, or somebody else answers", c.s.SendMap, c.want.TLSMapListen)
+	}
 }
 
 // milter looks for our filter, and at what becomes of mail without it.

@@ -48,6 +48,9 @@ func parse(r io.Reader) (*Settings, error) {
 		command = line
 	}
 	s.command(command)
+	if s.callsHook && s.asks {
+		s.SendMap = s.sendMap
+	}
 	switch {
 	case lines.Err() != nil:
 		return nil, lines.Err()
@@ -68,6 +71,14 @@ func (s *Settings) command(line string) {
 		s.Options[strings.ToLower(name)] = value
 	case strings.HasPrefix(line, "X"):
 		s.Filters = append(s.Filters, parseFilter(line[1:]))
+	case strings.HasPrefix(line, "K"):
+		// The name of the map is what the daemon is asked for.
+		if words := strings.Fields(line[1:]); len(words) > 2 && words[0] == "sendmail" && words[1] == "socket" {
+			s.sendMap = words[len(words)-1]
+		}
+	case strings.HasPrefix(line, "R"):
+		s.callsHook = s.callsHook || strings.Contains(line, `$>"Local_tls_rcpt"`)
+		s.asks = s.asks || strings.Contains(line, "$(sendmail ")
 	}
 }
 

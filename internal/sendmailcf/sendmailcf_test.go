@@ -124,6 +124,34 @@ func TestSending(t *testing.T) {
 	}
 }
 
+// TestSendingAsks: who has Sendmail ask about mail going out hears where that leads
+// nowhere.
+func TestSendingAsks(t *testing.T) {
+	const version, hook, rule = "V10/Berkeley\n", "R$*\t$: $1 $| $>\"Local_tls_rcpt\" $1\n", "R<ASK> $+\t$: $(sendmail $1 $: ? $)\n"
+	for _, c := range []struct{ cf, listen, want string }{
+		{"Ksendmail socket -T<TMPF> inet:18892@127.0.0.1\n" + hook + rule, "inet:127.0.0.1:18892", ""},
+		{"Ksendmail socket -T<TMPF> inet:18892@127.0.0.1\n" + hook + rule, "inet:127.0.0.1:18899", "all of it waits"},
+		{"Ksendmail socket -T<TMPF> inet:18892@127.0.0.1\n" + hook + rule, "", "that door is off"},
+		{"Ksendmail socket -T<TMPF> inet:18892@127.0.0.1\n" + rule, "inet:127.0.0.1:18892", "does not ask"},
+		{"Ksendmail socket -T<TMPF> inet:18892@127.0.0.1\n" + hook, "inet:127.0.0.1:18892", "does not ask"},
+		{"Ksendmail hash /etc/mail/sendmail\n" + hook + rule, "inet:127.0.0.1:18892", "does not ask"},
+	} {
+		s, err := parse(strings.NewReader(version + c.cf))
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := ""
+		for _, f := range Check(s, Want{MilterListen: "unix:/m", Sending: true, TLSMapListen: c.listen}) {
+			if strings.Contains(f.Problem, "going out") {
+				said += f.Problem
+			}
+		}
+		if (said == "") != (c.want == "") || !strings.Contains(said, c.want) {
+			t.Errorf("%q at %q: %q, want %q", c.cf, c.listen, said, c.want)
+		}
+	}
+}
+
 // TestTimes: a filter that is given too little time is worth a warning.
 func TestTimes(t *testing.T) {
 	for times, want := range map[string]bool{

@@ -13,12 +13,16 @@ type Settings struct {
 	Options map[string]string // by name in lower case; of two the last
 	Filters []Filter          // X lines
 	Daemons []Daemon          // DaemonPortOptions
+	SendMap string            // where the socket map is that tls_rcpt asks about outgoing mail; "" for none
 
 	// What TLS needs, and why Sendmail would not use it; by the name of the option.
 	TLS map[string][]TLSFile
 	// KeyPair says why the first key is not that of the first certificate, "" if it is or if they cannot be read.
 	KeyPair string
 	CRL     CRLFile
+
+	sendMap         string // that of the K line
+	callsHook, asks bool   // tls_rcpt comes to the ruleset, and the ruleset to the map
 }
 
 // Filter is a milter that Sendmail knows. That alone does not mean that it is asked.

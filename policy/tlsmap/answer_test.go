@@ -45,6 +45,42 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
+func TestAnswerToSendmail(t *testing.T) {
+	hash := policy.Hash{0xab, 0x01}
+	shown := "ab:01" + strings.Repeat(":00", 30)
+	prints := &policy.Demand{Fingerprints: []policy.Hash{{1}, hash}, MinTLS: 0x0303, MinBits: 128}
+	names := &policy.Demand{Names: []string{"a.example", "mail1.a.example"}, MinTLS: 0x0303, MinBits: 256}
+	for _, c := range []struct {
+		name                 string
+		demand               *policy.Demand
+		version, fingerprint string
+		want                 string
+	}{
+		{"nothing", nil, "TLSv1.3", shown, "NOTFOUND "},
+		{"the certificate", prints, "TLSv1.3", shown, "OK TEMP+ENCR:128"},
+		{"in other case", prints, "tlsv1.2", strings.ToUpper(shown), "OK TEMP+ENCR:128"},
+		{"another certificate", prints, "TLSv1.3", "ac" + shown[2:], "OK TEMP+VERIFY:999+WAIT:certificate-not-expected"},
+		{"none", prints, "", "", "OK TEMP+VERIFY:999"},
+		{"MD5", prints, "TLSv1.3", shown[:47], "OK TEMP+VERIFY:999+WAIT:confCERT_FINGERPRINT_ALGORITHM-is-not-sha256"},
+		{"old TLS", prints, "TLSv1.1", shown, "OK TEMP+VERIFY:999+WAIT:tls-too-weak"},
+		{"unknown TLS", prints, "", shown, "OK TEMP+VERIFY:999+WAIT:tls-too-weak"},
+		{"names", names, "TLSv1.3", shown, "OK TEMP+VERIFY:256+CN:a.example++CN:mail1.a.example"},
+		{"names without TLS", names, "", "", "OK TEMP+VERIFY:999"},
+		{"roots", &policy.Demand{Names: names.Names, RootsFile: "x"}, "TLSv1.3", shown, "OK TEMP+VERIFY:999+WAIT:roots-need-send_verify-vetted"},
+		{"waits", &policy.Demand{Wait: "no-mx", Names: names.Names}, "TLSv1.3", shown, "OK TEMP+VERIFY:999+WAIT:no-mx"},
+		{"words that mean something", &policy.Demand{Wait: "a+CN:b\n<OK>"}, "TLSv1.3", shown, "OK TEMP+VERIFY:999+WAIT:a-CN-b--OK-"},
+		{"empty", &policy.Demand{}, "TLSv1.3", shown, "OK TEMP+VERIFY:999+WAIT:internal-error"},
+	} {
+		if got := string(appendAccess(nil, c.demand, c.version, c.fingerprint)); got != c.want {
+			t.Errorf("%s:\n got %q\nwant %q", c.name, got, c.want)
+		}
+	}
+	many := &policy.Demand{Names: strings.Split(strings.Repeat("mail.a.example ", 100), " ")}
+	if got := string(appendAccess(nil, many, "TLSv1.3", shown)); strings.Count(got, "CN:") != maxAccessNames {
+		t.Errorf("%d names: %s", strings.Count(got, "CN:"), got)
+	}
+}
+
 func TestKeys(t *testing.T) {
 	for key, want := range map[string]policy.Destination{
 		"woodgrovebank.com":              {Name: "woodgrovebank.com"},

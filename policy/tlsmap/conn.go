@@ -86,14 +86,20 @@ func (c *conn) answerAll() error {
 	}
 }
 
-// answer answers "send KEY".
+// answer answers "send KEY" and "sendmail KEY".
 func (c *conn) answer(request []byte) error {
 	name, key, _ := strings.Cut(string(request), " ")
 	c.text = c.text[:0]
-	switch d, ok := parseKey(key); {
-	case name != mapName:
+	domain, version, fingerprint := key, "", ""
+	if name == sendmailName {
+		domain, version, fingerprint = sendmailKey(key)
+	}
+	switch d, ok := parseKey(domain); {
+	case name != mapName && name != sendmailName:
 		// Whoever asks for another map is configured wrongly, and must hear of it.
-		c.text = append(c.text, never+`domain-secured: there is one map, "send"`...)
+		c.text = append(c.text, never+`domain-secured: there are two maps, "send" and "sendmail"`...)
+	case ok && name == sendmailName:
+		c.text = appendAccess(c.text, c.server.insister.Insist(d), version, fingerprint)
 	case !ok:
 		c.text = append(c.text, notFound...)
 	default:

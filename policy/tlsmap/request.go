@@ -7,8 +7,11 @@ import (
 	"domain-secured/policy"
 )
 
-// mapName is the only map there is.
-const mapName = "send"
+// The maps that there are: Postfix's, and that of the ruleset in contrib/sendmail.
+const (
+	mapName      = "send"
+	sendmailName = "sendmail"
+)
 
 // parseKey reads what a mail server looks up: the domain of the recipients, or the next
 // hop that is set in its place, with or without a port, in brackets if it is a host
