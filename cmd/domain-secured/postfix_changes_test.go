@@ -111,8 +111,10 @@ func testChangesUnderTraffic(t *testing.T, s *postfixSite) {
 	}
 	tr.check(t)
 	for _, word := range []string{"warning:", "problem talking to server", " 451 "} {
-		if log := s.postfix.Log()[mark:]; strings.Contains(log, word) {
-			t.Errorf("%q in Postfix's log:\n%s", word, tail(log[strings.Index(log, word):]))
+		for line := range strings.Lines(s.postfix.Log()[mark:]) {
+			if strings.Contains(line, word) {
+				t.Errorf("%q in Postfix's log: %s", word, line)
+			}
 		}
 	}
 }
