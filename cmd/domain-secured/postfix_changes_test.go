@@ -112,7 +112,9 @@ func testChangesUnderTraffic(t *testing.T, s *postfixSite) {
 	tr.check(t)
 	for _, word := range []string{"warning:", "problem talking to server", " 451 "} {
 		for line := range strings.Lines(s.postfix.Log()[mark:]) {
-			if strings.Contains(line, word) {
+			// On a busy machine Postfix notices that a file is stamped in the next second.
+			clock := strings.Contains(line, "file system clock") || strings.Contains(line, "resetting file time stamps")
+			if strings.Contains(line, word) && !clock {
 				t.Errorf("%q in Postfix's log: %s", word, line)
 			}
 		}
