@@ -25,9 +25,10 @@ const (
 // places are where postqueue may be: in PATH, and where Postfix puts it.
 var places = []string{"postqueue", "/usr/sbin/postqueue", "/usr/local/sbin/postqueue"}
 
-// Read calls use for each message in the queue of the Postfix with the configuration
+// Read calls use once for each message in the queue of the Postfix with the configuration
 // directory dir; "" means Postfix's own. unread is the number of those that could not be
-// read. Warnings are postqueue's.
+// read. Warnings are postqueue's. It is no snapshot: a message on its way from one queue
+// to another while postqueue reads is given as it was met first, or, rarely, not at all.
 func Read(ctx context.Context, dir string, use func(*Message)) (unread int, warnings []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
@@ -57,7 +58,7 @@ func Read(ctx context.Context, dir string, use func(*Message)) (unread int, warn
 	if err := c.Start(); err != nil {
 		return 0, nil, err
 	}
-	unread, readErr := each(out, use)
+	unread, readErr := each(out, once(use))
 	err = c.Wait()
 	fatal := ""
 	for line := range strings.Lines(words.buffer.String()) {
@@ -79,6 +80,18 @@ func Read(ctx context.Context, dir string, use func(*Message)) (unread int, warn
 		return unread, warnings, fmt.Errorf("reading what postqueue prints: %w", readErr)
 	}
 	return unread, warnings, nil
+}
+
+// once leaves out what was given before: showq(8) lists one queue after the other, and a
+// message that is deferred between two of them stands in both.
+func once(use func(*Message)) func(*Message) {
+	given := make(map[string]struct{})
+	return func(m *Message) {
+		if _, again := given[m.ID]; !again {
+			given[m.ID] = struct{}{}
+			use(m)
+		}
+	}
 }
 
 // each calls use for each line, and returns the number of those that cannot be read.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +98,17 @@ func TestEach(t *testing.T) {
 	})
 	if n != 2 || unread != 4 || err != nil {
 		t.Errorf("%d messages, %d not read, %v", n, unread, err)
+	}
+}
+
+// TestOnce: seen on a busy machine, a message that was deferred between showq's look at
+// active and its look at deferred.
+func TestOnce(t *testing.T) {
+	var got []string
+	text := strings.Replace(line, "deferred", "active", 1) + "\n" + strings.Replace(line, "E81CA9A7927", "A84439A8356", 1) + "\n" + line + "\n"
+	unread, err := each(strings.NewReader(text), once(func(m *Message) { got = append(got, m.Queue+" "+m.ID) }))
+	if want := []string{"active E81CA9A7927", "deferred A84439A8356"}; !slices.Equal(got, want) || unread != 0 || err != nil {
+		t.Errorf("%q, %d not read, %v; want %q", got, unread, err, want)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"slices"
 )
 
 // A Queued message waits in Postfix's queue. The fields are those of postqueue(1), -j.
@@ -22,7 +23,8 @@ type Queued struct {
 	} `json:"recipients"`
 }
 
-// Queue returns what waits.
+// Queue returns what waits. A message that went from one queue to another meanwhile, so
+// that showq(8) met it in both, is given as it was met last.
 func (p *Postfix) Queue(ctx context.Context) ([]Queued, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
@@ -42,6 +44,7 @@ func (p *Postfix) Queue(ctx context.Context) ([]Queued, error) {
 		} else if err != nil {
 			return nil, fmt.Errorf("read Postfix's queue: %w", err)
 		}
-		all = append(all, q)
+		again := func(o Queued) bool { return o.ID == q.ID }
+		all = append(slices.DeleteFunc(all, again), q)
 	}
 }
