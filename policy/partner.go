@@ -118,7 +118,7 @@ func (p *Partner) pinned(h Hash) bool { return !h.IsZero() && slices.Contains(p.
 
 // Roots are the certificates that a partner's chains may end in.
 type Roots struct {
-	Pool *x509.CertPool
+	Certificates []*x509.Certificate
 	// ID is equal for equal sets of certificates: chains are remembered by it.
 	ID Hash
 	// PEM are the certificates for a mail server that is to build chains itself; nil if

@@ -1,10 +1,9 @@
 package trust
 
 import (
-	"crypto/rsa"
+	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/asn1"
 	"slices"
 	"sync"
 	"time"
@@ -17,7 +16,8 @@ type Chains struct {
 
 	mu      sync.RWMutex
 	known   map[chainKey]chainEntry
-	changes uint64 // of the store, when known was filled
+	changes uint64                          // of the store, when known was filled
+	anchors map[[sha256.Size]byte]*certPool // of sets of roots
 }
 
 type chainKey struct {
@@ -37,10 +37,13 @@ type chainEntry struct {
 // maxChains bounds what is remembered; when it is full, it starts again.
 const maxChains = 10_000
 
+// maxAnchors is how many sets of roots are kept as crypto/x509 wants them.
+const maxAnchors = 1000
+
 // NewChains returns a builder of chains that completes them with CA certificates
 // of the store.
 func NewChains(store *Store) *Chains {
-	return &Chains{store: store, known: make(map[chainKey]chainEntry)}
+	return &Chains{store: store, known: make(map[chainKey]chainEntry), anchors: make(map[[sha256.Size]byte]*certPool)}
 }
 
 // Build returns every chain from c to one of the roots that is valid at that
@@ -58,19 +61,14 @@ func (b *Chains) Build(c *Certificate, roots Roots, usages []x509.ExtKeyUsage, a
 		return chains, nil
 	}
 	cas, changes := b.store.importedCAs()
-	intermediates := x509.NewCertPool()
+	intermediates := newCertPool()
 	for _, presented := range c.Presented {
-		addIntermediate(intermediates, presented)
+		intermediates.addIntermediate(presented)
 	}
 	for _, ca := range cas {
-		addIntermediate(intermediates, ca.X509)
+		intermediates.addIntermediate(ca.X509)
 	}
-	chains, err := verify(c.X509, x509.VerifyOptions{
-		Roots:         roots.Pool,
-		Intermediates: intermediates,
-		KeyUsages:     usages,
-		CurrentTime:   at,
-	})
+	chains, err := verify(c.X509, b.anchorsOf(roots), intermediates, usages, at)
 	if err == nil {
 		err = checkTLS(c.X509)
 	}
@@ -115,27 +113,40 @@ func (b *Chains) remember(key chainKey, presented []*x509.Certificate, chains []
 	b.known[key] = entry
 }
 
-// maxModulus is what OpenSSL takes, too; one signature by a key of a certificate
-// as long as a file may be takes a minute.
-const maxModulus = 16384 // bits
-
-func addIntermediate(pool *x509.CertPool, c *x509.Certificate) {
-	if key, ok := c.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > maxModulus {
-		return
+// anchorsOf returns the roots as crypto/x509 wants them.
+func (b *Chains) anchorsOf(roots Roots) *certPool {
+	b.mu.RLock()
+	p := b.anchors[roots.ID]
+	b.mu.RUnlock()
+	if p != nil {
+		return p
 	}
-	pool.AddCert(constraintsHandled(c))
+	p = newCertPool(roots.Certificates...)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.anchors) >= maxAnchors {
+		clear(b.anchors)
+	}
+	b.anchors[roots.ID] = p
+	return p
 }
 
 // verify has crypto/x509 build the chains and keeps those that pass what it does
 // not look at. The error is about the first that does not, if none does.
-func verify(leaf *x509.Certificate, options x509.VerifyOptions) ([][]*x509.Certificate, error) {
-	chains, err := constraintsHandled(leaf).Verify(options)
+func verify(leaf *x509.Certificate, roots, intermediates *certPool, usages []x509.ExtKeyUsage, at time.Time) ([][]*x509.Certificate, error) {
+	chains, err := prepare(leaf).Verify(x509.VerifyOptions{
+		Roots: roots.prepared, Intermediates: intermediates.prepared, KeyUsages: usages, CurrentTime: at,
+	})
 	if err != nil {
 		return nil, err
 	}
 	var good [][]*x509.Certificate
 	comparisons := 0
 	for _, chain := range chains {
+		chain[0] = leaf
+		for i, c := range chain[1:] {
+			chain[i+1] = cmp.Or(intermediates.original[c], roots.original[c])
+		}
 		why := checkPath(chain, &comparisons)
 		if why == nil {
 			good = append(good, chain)
@@ -152,28 +163,13 @@ func verify(leaf *x509.Certificate, options x509.VerifyOptions) ([][]*x509.Certi
 // SignerPaths returns every valid path of a certificate to one root, over the others
 // that are given: of somebody who signs revocation lists, and needs no usage of TLS.
 func SignerPaths(signer, root *x509.Certificate, others []*x509.Certificate, at time.Time) [][]*x509.Certificate {
-	roots, intermediates := x509.NewCertPool(), x509.NewCertPool()
-	roots.AddCert(constraintsHandled(root))
+	intermediates := newCertPool()
 	for _, other := range others {
-		addIntermediate(intermediates, other)
+		intermediates.addIntermediate(other)
 	}
-	paths, err := verify(signer, x509.VerifyOptions{
-		Roots: roots, Intermediates: intermediates, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	})
+	paths, err := verify(signer, newCertPool(root), intermediates, []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, at)
 	if err != nil {
 		return nil
 	}
 	return paths
-}
-
-// constraintsHandled returns c, or a copy that crypto/x509 does not refuse for
-// critical name constraints of a kind that it does not know: [checkPath] does.
-func constraintsHandled(c *x509.Certificate) *x509.Certificate {
-	handled := func(id asn1.ObjectIdentifier) bool { return id.Equal(oidNameConstraints) }
-	if !slices.ContainsFunc(c.UnhandledCriticalExtensions, handled) {
-		return c
-	}
-	other := *c
-	other.UnhandledCriticalExtensions = slices.DeleteFunc(slices.Clone(c.UnhandledCriticalExtensions), handled)
-	return &other
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"domain-secured/internal/trust/crl"
 )
 
 // Own is a certificate of ours with its private key, in the order in which a
@@ -100,7 +102,7 @@ func newest(certificates []*x509.Certificate, fits func(*x509.Certificate) bool)
 
 // issued reports whether issuer signed c.
 func issued(issuer, c *x509.Certificate) bool {
-	return bytes.Equal(issuer.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(issuer) == nil
+	return crl.SameName(issuer.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(issuer) == nil
 }
 
 // selfSigned reports whether c is signed by its own key. It need not be a CA's.

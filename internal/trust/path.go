@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"domain-secured/internal/trust/crl"
 )
 
 // checkPath holds a chain that crypto/x509 accepts to what it passes over: rules
@@ -25,7 +27,25 @@ func checkPath(chain []*x509.Certificate, comparisons *int) error {
 			return fmt.Errorf("in the chain, %.200q: %w", c.Subject, err)
 		}
 	}
+	if err := checkLengths(chain); err != nil {
+		return err
+	}
 	return checkNames(chain, comparisons)
+}
+
+// checkLengths: RFC 5280 section 6.1.4 (l) and (m). What an authority issued to itself
+// does not count, nor does the last certificate.
+func checkLengths(chain []*x509.Certificate) error {
+	below := 0
+	for _, c := range chain[1:] {
+		if c.BasicConstraintsValid && c.MaxPathLen >= 0 && below > c.MaxPathLen {
+			return fmt.Errorf("in the chain, %.200q: it may have %d authorities below it and has %d", c.Subject, c.MaxPathLen, below)
+		}
+		if !crl.SameName(c.RawSubject, c.RawIssuer) {
+			below++
+		}
+	}
+	return nil
 }
 
 func checkCertificate(chain []*x509.Certificate, i int) error {

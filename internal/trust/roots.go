@@ -14,22 +14,19 @@ import (
 
 // Roots are the certificates that chains may end in.
 type Roots struct {
-	Pool *x509.CertPool
-	ID   [sha256.Size]byte // equal for equal sets
+	Certificates []*x509.Certificate
+	ID           [sha256.Size]byte // equal for equal sets
 }
 
 // NewRoots puts roots together. A certificate that occurs twice counts once.
 func NewRoots(certificates []*x509.Certificate) Roots {
-	roots := Roots{Pool: x509.NewCertPool()}
 	var hashes []string
 	for _, c := range certificates {
-		roots.Pool.AddCert(constraintsHandled(c))
 		h := sha256.Sum256(c.Raw)
 		hashes = append(hashes, string(h[:]))
 	}
 	slices.Sort(hashes)
-	roots.ID = sha256.Sum256([]byte(strings.Join(slices.Compact(hashes), "")))
-	return roots
+	return Roots{Certificates: certificates, ID: sha256.Sum256([]byte(strings.Join(slices.Compact(hashes), "")))}
 }
 
 // maxRoots bounds a file of root certificates, in octets.

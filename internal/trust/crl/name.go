@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/binary"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -20,12 +22,34 @@ func SameName(a, b []byte) bool {
 	if bytes.Equal(a, b) {
 		return true
 	}
-	one, ok := readName(a)
+	one, ok := NameKey(a)
 	if !ok {
 		return false
 	}
-	other, ok := readName(b)
-	return ok && slices.EqualFunc(one, other, sameRDN)
+	other, ok := NameKey(b)
+	return ok && one == other
+}
+
+// NameKey returns what all names that are the same as this one (DER of Name) have in
+// common, and no other has. It is no DER. ok is false for what is not a Name.
+func NameKey(name []byte) (key string, ok bool) {
+	rdns, ok := readName(name)
+	if !ok {
+		return "", false
+	}
+	b := []byte{0}
+	for _, rdn := range rdns {
+		attributes := make([]string, len(rdn))
+		for i, a := range rdn {
+			attributes[i] = a.key()
+		}
+		slices.Sort(attributes) // it is a set
+		b = binary.AppendUvarint(b, uint64(len(attributes)))
+		for _, a := range attributes {
+			b = append(binary.AppendUvarint(b, uint64(len(a))), a...)
+		}
+	}
+	return string(b), true
 }
 
 // An attribute is one AttributeTypeAndValue.
@@ -70,29 +94,13 @@ func validName(b []byte) bool {
 	return ok && len(rdns) > 0
 }
 
-func sameRDN(a, b []attribute) bool {
-	if len(a) != len(b) {
-		return false
+// key is the same for attributes that are.
+func (a attribute) key() string {
+	b := append(binary.AppendUvarint(nil, uint64(len(a.id))), a.id...)
+	if a.isText() {
+		return string(b) + "\x00" + fold(a.value)
 	}
-	b = slices.Clone(b)
-	for _, one := range a {
-		i := slices.IndexFunc(b, one.same)
-		if i < 0 {
-			return false
-		}
-		b = slices.Delete(b, i, i+1)
-	}
-	return true
-}
-
-func (a attribute) same(b attribute) bool {
-	if !bytes.Equal(a.id, b.id) {
-		return false
-	}
-	if a.tag == b.tag && bytes.Equal(a.value, b.value) {
-		return true
-	}
-	return a.isText() && b.isText() && strings.EqualFold(fold(a.value), fold(b.value))
+	return string(append(append(b, byte(a.tag)), a.value...))
 }
 
 // isText reports whether the value is compared as text: RFC 5280 sections 7.1 and,
@@ -107,9 +115,21 @@ func (a attribute) isText() bool {
 	return false
 }
 
-// fold prepares text as RFC 4518 section 2 wants it, but for case.
+// fold prepares text as RFC 4518 section 2 wants it.
 func fold(text []byte) string {
-	return strings.Join(strings.Fields(norm.NFKC.String(string(text))), " ")
+	return strings.Map(foldCase, strings.Join(strings.Fields(norm.NFKC.String(string(text))), " "))
+}
+
+// foldCase returns the first of the runes that differ from r in case alone, as
+// strings.EqualFold has it.
+func foldCase(r rune) rune {
+	for {
+		next := unicode.SimpleFold(r)
+		if next <= r {
+			return next
+		}
+		r = next
+	}
 }
 
 // A Name is one GeneralName (RFC 5280 section 4.2.1.6).

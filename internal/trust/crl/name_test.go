@@ -46,6 +46,8 @@ func TestSameName(t *testing.T) {
 		{"the same", cn(utf8, "CA"), cn(utf8, "CA"), true},
 		{"case", cn(utf8, "Woodgrove CA"), cn(utf8, "WOODGROVE ca"), true},
 		{"case beyond ASCII", cn(utf8, "BÜCHER"), cn(utf8, "bücher"), true},
+		{"Kelvin", cn(utf8, "\u212a"), cn(printable, "k"), true},
+		{"three cases", cn(utf8, "ΣΑΣ"), cn(utf8, "σας"), true},
 		{"composed", cn(utf8, "b\u00fccher"), cn(utf8, "bu\u0308cher"), true},
 		{"encoding", cn(printable, "Woodgrove"), cn(utf8, "woodgrove"), true},
 		{"IA5", cn(ia5, "Woodgrove"), cn(utf8, "woodgrove"), true},
