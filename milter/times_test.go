@@ -53,8 +53,8 @@ func TestRenewed(t *testing.T) {
 func TestFirstTime(t *testing.T) {
 	t.Parallel()
 	s := start(t, "unix")
-	silent, trickle := s.dial(t), s.dial(t)
 	began := time.Now()
+	silent, trickle := s.dial(t), s.dial(t)
 	go func() {
 		for _, octet := range []byte(postfix)[:len(postfix)-1] {
 			if _, err := trickle.Write([]byte{octet}); err != nil {

@@ -44,9 +44,10 @@ func testChangesUnderTraffic(t *testing.T, s *postfixSite) {
 	tr.add(streams, true)
 	tr.settle(t)
 	lasting := s.sockets(t)
-	if want := listeners + 2*len(streams); len(lasting) != want { // each session has one with either door
-		t.Errorf("the daemon has %d sockets, want %d", len(lasting), want)
-	}
+	waitUntil(t, "each session to have a connection with either door", func() bool {
+		lasting = s.sockets(t)
+		return len(lasting) == listeners+2*len(streams)
+	})
 	tr.add(streams, false)
 	tr.settle(t)
 

@@ -81,7 +81,7 @@ func TestManyProblems(t *testing.T) {
 	if n := strings.Count(got, "\n") + 1; n != maxProblems+1 || !strings.HasSuffix(got, ": and 190 more") || !strings.HasPrefix(got, "c.toml:205: partner.\"d0.example\".mode") {
 		t.Errorf("%d problems, the first of them %.100s", n, got)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("it took %v", took)
 	}
 }

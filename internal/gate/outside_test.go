@@ -35,7 +35,7 @@ func lookOut(t *testing.T, w *world) *Lookout {
 
 func resolverAt(t *testing.T, address string) *partner.Resolver {
 	t.Helper()
-	r, err := partner.NewResolver(partner.ResolverConfig{Server: address, Timeout: 300 * time.Millisecond})
+	r, err := partner.NewResolver(partner.ResolverConfig{Server: address, Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

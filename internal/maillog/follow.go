@@ -73,8 +73,8 @@ type tail struct {
 	lines
 }
 
-// lastSize is enough to tell one place of a log from another.
-const lastSize = 64
+// lastSize is enough to tell one place of a log from another: some lines of Postfix's.
+const lastSize = 1 << 10
 
 // look reads what is new. A file opened first is read from there.
 func (t *tail) look(ctx context.Context, from int) error {
@@ -157,13 +157,13 @@ func (t *tail) read(ctx context.Context) error {
 }
 
 // truncated reports whether the file ends before the place that was read last, or has
-// grown past it again with something else.
+// grown to it or past it again with something else.
 func (t *tail) truncated() bool {
 	info, err := t.file.Stat()
 	if err != nil || info.Size() < t.at {
 		return err == nil
 	}
-	if len(t.last) == 0 || info.Size() == t.at {
+	if len(t.last) == 0 {
 		return false
 	}
 	now := make([]byte, len(t.last))

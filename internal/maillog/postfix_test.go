@@ -334,7 +334,9 @@ func TestJournalFails(t *testing.T) {
 	if err := <-states; err == nil || !strings.Contains(err.Error(), "executable file not found") {
 		t.Fatal(err)
 	}
-	check(t, os.WriteFile(filepath.Join(dir, "journalctl"), []byte("#!/bin/sh\necho No journal files were opened >&2\nexit 1\n"), 0o755))
+	program := filepath.Join(dir, "journalctl")
+	check(t, os.WriteFile(program+".new", []byte("#!/bin/sh\necho No journal files were opened >&2\nexit 1\n"), 0o755))
+	check(t, os.Rename(program+".new", program))
 	if err := <-states; err == nil || err.Error() != "following the journal: journalctl: exit status 1: No journal files were opened" {
 		t.Fatal(err)
 	}

@@ -58,10 +58,11 @@ func TestRead(t *testing.T) {
 			t.Fatalf("the message is not deferred: %+v\n%s", m, p.Log())
 		}
 		messages, _ := read()
-		if len(messages) != 1 {
+		if len(messages) > 1 {
 			t.Fatalf("%+v", messages)
 		}
-		m = messages[0]
+		for _, m = range messages { // none, if it went past between two queues
+		}
 	}
 	if len(m.Recipients) != 2 || m.Recipients[0].Address != `"a b"@woodgrovebank.com` || m.Recipients[1].Address != "bob@woodgrovebank.com" || m.Recipients[0].Reason != "connect to 127.0.0.1[127.0.0.1]:1: Connection refused" ||
 		time.Since(m.Arrived).Abs() > time.Minute || !strings.Contains(p.Log(), m.ID) {

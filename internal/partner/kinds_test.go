@@ -195,7 +195,7 @@ func TestKindsOfPartners(t *testing.T) {
 			_, r := resolving(t, oneHost(at.Addr()))
 			p := probing()
 			if k.problem == TimedOut {
-				p.timeout = 500 * time.Millisecond
+				p.timeout = 3 * time.Second
 			}
 			report := p.Probe(t.Context(), Target{Domain: "example.com"}, Options{Resolver: r, Port: at.Port(), AllowPrivate: true})
 			if len(report.Hosts) != 1 || len(report.Hosts[0].Addresses) != 1 {

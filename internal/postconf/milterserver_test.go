@@ -63,7 +63,7 @@ func (m *milterServer) serve(conn net.Conn) {
 		}
 		code, body := packet[0], packet[1:]
 		if strings.IndexByte(m.slow, code) >= 0 {
-			time.Sleep(1200 * time.Millisecond)
+			time.Sleep(3 * time.Second)
 		}
 		m.mu.Lock()
 		m.told = append(m.told, strings.TrimSpace(string(code)+" "+strings.ReplaceAll(string(body), "\x00", " ")))

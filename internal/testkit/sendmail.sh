@@ -40,8 +40,15 @@ libraries=$(sed -n 's/^Inst \(lib[^ ]*\) .*/\1/p' "$work/simulation")
 
 mkdir "$work/packages" "$work/root"
 cd "$work/packages"
-# shellcheck disable=SC2086 # a list of words
-apt-get download sendmail-bin sendmail-cf m4 $libraries >"$work/errors" 2>&1 || give_up "$(cat "$work/errors")"
+download() {
+	# shellcheck disable=SC2086 # a list of words
+	apt-get download sendmail-bin sendmail-cf m4 $libraries >"$work/errors" 2>&1
+}
+if ! download; then
+	# The lists are older than what the mirror still has.
+	[ "$(id -u)" -ne 0 ] || apt-get update >"$work/errors" 2>&1 || give_up "apt-get update failed: $(cat "$work/errors")"
+	download || give_up "$(cat "$work/errors")"
+fi
 for package in *.deb; do
 	dpkg -x "$package" "$work/root"
 done
