@@ -205,7 +205,10 @@ func (p *Pending) keep() {
 
 // write reports whether it failed, as it may have before.
 func (p *Pending) write(before bool) (failed bool) {
-	err := writePending(p.path, p.List())
+	var err error
+	if fault := guard(func() { err = writePending(p.path, p.List()) }); fault != nil {
+		err = fault
+	}
 	if err == nil {
 		return false
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -222,4 +223,31 @@ func TestClearKnownHoldsUpNobody(t *testing.T) {
 	if asked != 2 || len(list) != 2 || list[0].Certificate == (Fingerprint{1}) || list[1].Certificate == (Fingerprint{1}) {
 		t.Errorf("asked %d times, %v", asked, list)
 	}
+}
+
+// TestPendingOutlivesPanics: the list is written beside what judges mail.
+func TestPendingOutlivesPanics(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pending.json")
+	synctest.Test(t, func(t *testing.T) {
+		complaints := make(chan error, 10)
+		p := OpenPending(path, func(err error) { complaints <- err })
+		defer p.Close()
+		broken := unknownKey{"b.example", Fingerprint{2}}
+		p.mu.Lock()
+		p.known[broken] = nil // as no entry is
+		p.mu.Unlock()
+		p.notify()
+		synctest.Wait()
+		if err := <-complaints; !strings.Contains(err.Error(), "pending_test.go") && !strings.Contains(err.Error(), "pending.go") {
+			t.Error(err)
+		}
+		p.mu.Lock()
+		delete(p.known, broken)
+		p.mu.Unlock()
+		p.Add("a.example", Fingerprint{1}, clientA)
+		time.Sleep(2 * writeInterval)
+		if list, err := ReadPending(path); err != nil || len(list) != 1 {
+			t.Errorf("%v, %v", list, err)
+		}
+	})
 }
