@@ -121,6 +121,8 @@ type Roots struct {
 	Pool *x509.CertPool
 	// ID is equal for equal sets of certificates: chains are remembered by it.
 	ID Hash
+	// Turns are when one of them begins to be valid or has ceased to be. Nil is not known.
+	Turns []time.Time
 	// PEM are the certificates for a mail server that is to build chains itself; nil if
 	// they are the system's alone, which it has.
 	PEM []byte

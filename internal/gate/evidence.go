@@ -108,7 +108,7 @@ func (e *evidence) Chains(_ context.Context, c *policy.Certificate, roots *polic
 	}
 	chains, err := e.chains.Build(
 		&trust.Certificate{Fingerprint: trust.Fingerprint(c.Fingerprint), X509: c.X509, Err: c.Err, Presented: c.Presented},
-		trust.Roots{Pool: roots.Pool, ID: roots.ID}, allowed, at)
+		trust.Roots{Pool: roots.Pool, ID: roots.ID, Turns: roots.Turns}, allowed, at)
 	if err != nil {
 		return nil, err.Error(), nil
 	}

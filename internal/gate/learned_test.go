@@ -339,7 +339,7 @@ func TestSharedByTwoRoots(t *testing.T) {
 	}
 	roots := trust.NewRoots([]*x509.Certificate{theirs.Certificate.Leaf})
 	fabrikam := *w.partner
-	fabrikam.Domain, fabrikam.Roots = "fabrikam.com", &policy.Roots{Pool: roots.Pool, ID: roots.ID}
+	fabrikam.Domain, fabrikam.Roots = "fabrikam.com", &policy.Roots{Pool: roots.Pool, ID: roots.ID, Turns: roots.Turns}
 	list, err := policy.ParseList("woodgrovebank.com\nfabrikam.com\n")
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ func ReadRoots(names []string) (roots *policy.Roots, warning string, err error) 
 		all = append(all, some...)
 	}
 	r := trust.NewRoots(all)
-	roots = &policy.Roots{Pool: r.Pool, ID: r.ID}
+	roots = &policy.Roots{Pool: r.Pool, ID: r.ID, Turns: r.Turns}
 	if len(names) != 1 || names[0] != "system" {
 		roots.PEM = trust.MarshalCertificates(all...)
 	}

@@ -41,7 +41,7 @@ func newWorld(t testing.TB) *world {
 	roots := trust.NewRoots([]*x509.Certificate{ca.Certificate.Leaf})
 	w.partner = &policy.Partner{
 		Mode: policy.ModeEnforce, NameMatch: policy.NameMatchExchange, Evidence: policy.EvidenceCertificate,
-		Trust: policy.TrustChain, Roots: &policy.Roots{Pool: roots.Pool, ID: roots.ID}, Usage: policy.UsageClientOrServer,
+		Trust: policy.TrustChain, Roots: &policy.Roots{Pool: roots.Pool, ID: roots.ID, Turns: roots.Turns}, Usage: policy.UsageClientOrServer,
 		MinTLS: 0x0303, MinBits: 128, Revocation: policy.RevocationOff, OnFailure: policy.OnFailureTempfail,
 	}
 	if w.list, err = policy.ParseList("woodgrovebank.com\n"); err != nil {

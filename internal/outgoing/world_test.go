@@ -86,7 +86,7 @@ func newWorld(t *testing.T) *world {
 	roots := trust.NewRoots([]*x509.Certificate{w.ca.Certificate.Leaf})
 	w.partner = policy.Partner{
 		Domain: bank, Mode: policy.ModeEnforce, NameMatch: policy.NameMatchExchange, Evidence: policy.EvidenceCertificate,
-		Trust: policy.TrustChain, Roots: &policy.Roots{Pool: roots.Pool, ID: roots.ID}, Usage: policy.UsageClientOrServer,
+		Trust: policy.TrustChain, Roots: &policy.Roots{Pool: roots.Pool, ID: roots.ID, Turns: roots.Turns}, Usage: policy.UsageClientOrServer,
 		MinTLS: 0x0303, MinBits: 128, Revocation: policy.RevocationOff, SendVerify: policy.SendVerifyVetted,
 	}
 	resolver, err := partner.NewResolver(partner.ResolverConfig{Server: w.dns.Addr(), Timeout: 300 * time.Millisecond})

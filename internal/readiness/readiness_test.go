@@ -37,7 +37,7 @@ func newWorld(t *testing.T) *world {
 	roots := trust.NewRoots([]*x509.Certificate{ca.Certificate.Leaf})
 	return &world{ca: ca, now: time.Now(), settings: policy.Partner{
 		Domain: "woodgrovebank.com", Mode: policy.ModeEnforce, NameMatch: policy.NameMatchExchange, Evidence: policy.EvidenceCertificate,
-		Trust: policy.TrustChain, Roots: &policy.Roots{Pool: roots.Pool, ID: roots.ID}, Usage: policy.UsageClientOrServer,
+		Trust: policy.TrustChain, Roots: &policy.Roots{Pool: roots.Pool, ID: roots.ID, Turns: roots.Turns}, Usage: policy.UsageClientOrServer,
 		MinTLS: 0x0303, MinBits: 128, Revocation: policy.RevocationOff,
 	}}
 }

@@ -5,19 +5,24 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 )
 
 // Chains builds chains from stored certificates and remembers them, for
-// verifying one takes longer than everything else in a verdict together.
+// verifying one takes longer than everything else in a verdict together. It
+// remembers, too, that a stored certificate has none: a stranger can make one for
+// which half a second is looked, and come with it as often as he likes.
 type Chains struct {
 	store *Store
 
 	mu      sync.RWMutex
 	known   map[chainKey]chainEntry
+	sweep   int    // so many are known when failures that have become useless are forgotten
 	changes uint64 // of the store, when known was filled
+	looking map[chainKey]chan struct{}
 }
 
 type chainKey struct {
@@ -31,16 +36,21 @@ type chainEntry struct {
 	// may show other certificates beside it.
 	presented     []*x509.Certificate
 	chains        [][]*x509.Certificate
-	before, after time.Time // all certificates are valid from before until after
+	err           error     // why there are none
+	before, after time.Time // it holds from before until after: no date lies between
 }
 
-// maxChains bounds what is remembered; when it is full, it starts again.
-const maxChains = 10_000
+const (
+	// maxChains bounds what is remembered; when it is full, it starts again.
+	maxChains = 10_000
+	// firstSweep is how many are known before failures are forgotten.
+	firstSweep = 100
+)
 
 // NewChains returns a builder of chains that completes them with CA certificates
 // of the store.
 func NewChains(store *Store) *Chains {
-	return &Chains{store: store, known: make(map[chainKey]chainEntry)}
+	return &Chains{store: store, known: make(map[chainKey]chainEntry), sweep: firstSweep, looking: make(map[chainKey]chan struct{})}
 }
 
 // Build returns every chain from c to one of the roots that is valid at that
@@ -54,8 +64,17 @@ func (b *Chains) Build(c *Certificate, roots Roots, usages []x509.ExtKeyUsage, a
 		return nil, c.Err
 	}
 	key := chainKey{c.Fingerprint, roots.ID, usages[0]}
-	if chains := b.remembered(key, c.Presented, at); chains != nil {
-		return chains, nil
+	if entry, ok := b.remembered(key, c.Presented, at); ok {
+		return entry.chains, entry.err
+	}
+	if other := b.begin(key); other == nil {
+		defer b.end(key)
+	} else {
+		<-other
+		// What it found may be of another time, or of other certificates.
+		if entry, ok := b.remembered(key, c.Presented, at); ok {
+			return entry.chains, entry.err
+		}
 	}
 	cas, changes := b.store.importedCAs()
 	intermediates := x509.NewCertPool()
@@ -75,23 +94,43 @@ func (b *Chains) Build(c *Certificate, roots Roots, usages []x509.ExtKeyUsage, a
 		err = checkTLS(c.X509)
 	}
 	if err != nil {
+		b.fail(key, c, roots, cas, err, at, changes)
 		return nil, err
 	}
 	b.remember(key, c.Presented, chains, changes)
 	return chains, nil
 }
 
-// remembered returns chains that still hold at that time, and for these
-// certificates: the very same ones in memory, which is quick to tell.
-func (b *Chains) remembered(key chainKey, presented []*x509.Certificate, at time.Time) [][]*x509.Certificate {
+// begin says that somebody looks for chains from now on, until [Chains.end]. Where
+// somebody does already it returns what is closed then.
+func (b *Chains) begin(key chainKey) (other <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if done := b.looking[key]; done != nil {
+		return done
+	}
+	b.looking[key] = make(chan struct{})
+	return nil
+}
+
+func (b *Chains) end(key chainKey) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.looking[key])
+	delete(b.looking, key)
+}
+
+// remembered returns what still holds at that time, and for these certificates: the
+// very same ones in memory, which is quick to tell.
+func (b *Chains) remembered(key chainKey, presented []*x509.Certificate, at time.Time) (chainEntry, bool) {
 	changes := b.store.changeCount()
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	entry, ok := b.known[key]
 	if !ok || b.changes != changes || at.Before(entry.before) || at.After(entry.after) || !slices.Equal(entry.presented, presented) {
-		return nil
+		return chainEntry{}, false
 	}
-	return entry.chains
+	return entry, true
 }
 
 func (b *Chains) remember(key chainKey, presented []*x509.Certificate, chains [][]*x509.Certificate, changes uint64) {
@@ -106,8 +145,59 @@ func (b *Chains) remember(key chainKey, presented []*x509.Certificate, chains []
 			}
 		}
 	}
+	b.put(key, entry, changes)
+}
+
+// fail remembers that there is no chain: of what is in the store, which is bounded, and
+// as long as none of the certificates that were looked at begins or ceases to be valid.
+func (b *Chains) fail(key chainKey, c *Certificate, roots Roots, cas []*Certificate, why error, at time.Time, changes uint64) {
+	if roots.Turns == nil || !b.stores(key, c.Presented) {
+		return
+	}
+	all := turns(roots.Turns[:len(roots.Turns):len(roots.Turns)], c.X509)
+	all = turns(all, c.Presented...)
+	for _, ca := range cas {
+		all = turns(all, ca.X509)
+	}
+	const long = 100 * 365 * 24 * time.Hour
+	entry := chainEntry{presented: c.Presented, err: why, before: at.Add(-long), after: at.Add(long)}
+	for _, turn := range all {
+		switch {
+		case turn.After(at):
+			if turn = turn.Add(-1); turn.Before(entry.after) {
+				entry.after = turn
+			}
+		case turn.After(entry.before):
+			entry.before = turn
+		}
+	}
+	b.put(key, entry, changes)
+}
+
+// turns adds the moments from which on certificates are, or are no longer, valid: the
+// last moment of one is its notAfter (RFC 5280 section 4.1.2.5).
+func turns(to []time.Time, certificates ...*x509.Certificate) []time.Time {
+	for _, c := range certificates {
+		to = append(to, c.NotBefore, c.NotAfter.Add(1))
+	}
+	return to
+}
+
+// stores reports whether a certificate is in the store as it was presented.
+func (b *Chains) stores(key chainKey, presented []*x509.Certificate) bool {
+	c := b.store.Get(key.leaf)
+	return c != nil && slices.Equal(c.Presented, presented)
+}
+
+func (b *Chains) put(key chainKey, entry chainEntry, changes uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if len(b.known) >= b.sweep {
+		maps.DeleteFunc(b.known, func(key chainKey, entry chainEntry) bool {
+			return entry.err != nil && !b.stores(key, entry.presented)
+		})
+		b.sweep = max(firstSweep, 2*len(b.known))
+	}
 	if b.changes != changes || len(b.known) >= maxChains {
 		clear(b.known)
 		b.changes = changes

@@ -10,17 +10,20 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Roots are the certificates that chains may end in.
 type Roots struct {
 	Pool *x509.CertPool
 	ID   [sha256.Size]byte // equal for equal sets
+	// Turns are when one of them begins to be valid or has ceased to be. Nil is not known.
+	Turns []time.Time
 }
 
 // NewRoots puts roots together. A certificate that occurs twice counts once.
 func NewRoots(certificates []*x509.Certificate) Roots {
-	roots := Roots{Pool: x509.NewCertPool()}
+	roots := Roots{Pool: x509.NewCertPool(), Turns: turns([]time.Time{}, certificates...)}
 	var hashes []string
 	for _, c := range certificates {
 		roots.Pool.AddCert(constraintsHandled(c))
