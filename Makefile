@@ -26,12 +26,13 @@ race: ## all tests with the race detector
 fuzz: ## every fuzz target for FUZZTIME (2m)
 	FUZZTIME=$(or $(FUZZTIME),2m) sh .ci/fuzz
 
-bench: ## ratios: the milter beside libmilter in C, the policy and TLS policy doors beside a raw echo, the million list beside sort -u, a CRL of 100 MB beside crypto/x509
+bench: ## ratios: the milter beside libmilter in C, the policy and TLS policy doors beside a raw echo, the million list beside sort -u, a CRL of 100 MB beside crypto/x509, a certificate without a chain the first time beside the next
 	@sh internal/testkit/setup.sh test
 	$(GO) test -run '^$$' -bench 'Milter' -benchtime 5x -timeout 30m ./internal/testkit/milterload
 	$(GO) test -run '^$$' -bench 'Door' -benchtime 10x ./internal/gate
 	$(GO) test -run '^$$' -bench 'TLSMapDoor' -benchtime 10x ./internal/outgoing
 	$(GO) test -run '^$$' -bench 'Million' -benchtime 5x ./internal/config
+	$(GO) test -run '^$$' -bench 'Hopeless' -benchtime 5x ./internal/trust
 	$(GO) test -run '^$$' -bench 'Question' -benchtime 5x ./internal/trust/crl
 	$(GO) test -run '^$$' -bench 'Ask' -benchtime 5x ./internal/trust/revocation
 

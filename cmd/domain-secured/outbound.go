@@ -41,7 +41,8 @@ func newOutbound(cfg *config.Config, g *gate.Gate, log *slog.Logger) (*outbound,
 		_, entry := g.Snapshot().SendingTo(domain)
 		return entry
 	}
-	s := &outbound{log: log, ledger: maillog.NewLedger(entry, time.Now), reports: tlsrpt.NewServer(entry, time.Now)}
+	complain := func(err error) { log.Error("a fault of domain-secured itself, please report it", "error", err) }
+	s := &outbound{log: log, ledger: maillog.NewLedger(entry, time.Now, complain), reports: tlsrpt.NewServer(entry, time.Now, complain)}
 	return s, s.use(cfg)
 }
 

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -31,6 +32,12 @@ func (g *Gate) CheckOwn(ctx context.Context, files []string, now time.Time) []st
 }
 
 func (g *Gate) checkOwn(ctx context.Context, file string, now time.Time) (problems []string, err error) {
+	defer func() {
+		if r := recover(); r != nil { // over what an issuer says of it
+			g.logPanic(r)
+			err = errors.New("it cannot be judged: a fault of domain-secured itself, see its log")
+		}
+	}()
 	data, err := trust.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("it cannot be read: %w", err)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"domain-secured/internal/testkit/pki"
+	"domain-secured/internal/trust"
+	"domain-secured/internal/trust/revocation"
 	"domain-secured/policy"
 )
 
@@ -63,5 +65,35 @@ func TestCheckOwn(t *testing.T) {
 	w.partner.Roots, w.partner.Trust = nil, policy.TrustPins
 	if got := w.CheckOwn(t.Context(), []string{filepath.Join(dir, "short")}, w.now); len(got) != 1 || !strings.Contains(got[0], "certificate-not-trusted") {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestCheckOwnOutlivesPanics over what an issuer serves: it is asked for in the
+// background, where a panic would end the daemon.
+func TestCheckOwnOutlivesPanics(t *testing.T) {
+	w := newWorld(t)
+	out := w.loggingAll()
+	file := filepath.Join(t.TempDir(), "own")
+	if err := os.WriteFile(file, w.issue(t, pki.LeafOptions{DNSNames: []string{"mx1.contoso.com"}}).PEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	breaks := false
+	checker := revocation.New(revocation.Options{
+		Dir: t.TempDir(), Log: w.log, Paths: trust.SignerPaths, Clock: func() time.Time {
+			if breaks {
+				panic("as asked")
+			}
+			return w.now
+		},
+	}, revocation.Settings{Order: []string{revocation.CRL}})
+	defer checker.Close()
+	w.CheckRevocation(checker)
+	breaks = true
+	got := w.CheckOwn(t.Context(), []string{file, file + ".missing"}, w.now)
+	if len(got) != 2 || !strings.HasSuffix(got[0], "it cannot be judged: a fault of domain-secured itself, see its log") || !strings.Contains(got[1], "cannot be read") {
+		t.Errorf("%q", got)
+	}
+	if text := out.String(); strings.Count(text, "level=ERROR") != 1 || !strings.Contains(text, "as asked") {
+		t.Errorf("log:\n%s", text)
 	}
 }

@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"context"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -203,5 +205,45 @@ func TestRefusedAtEndByPolicy(t *testing.T) {
 	w.Abandoned(m, &v)
 	if n := strings.Count(out.String(), "msg=verdict"); n != 1 || !strings.Contains(out.String(), "result=fail") {
 		t.Errorf("%d lines:\n%s", n, out)
+	}
+}
+
+// breaking is a log that panics over its first lines.
+type breaking struct {
+	slog.Handler
+	left *int
+}
+
+func (b breaking) Handle(ctx context.Context, r slog.Record) error {
+	if *b.left > 0 {
+		*b.left--
+		panic("as asked")
+	}
+	return b.Handler.Handle(ctx, r)
+}
+
+func (b breaking) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return breaking{b.Handler.WithAttrs(attrs), b.left}
+}
+
+// TestReportOutlivesPanics: what nobody has taken is reported by a timer, where a panic
+// would end the daemon. It costs one message its line, and no other.
+func TestReportOutlivesPanics(t *testing.T) {
+	w := newWorld(t)
+	out, lines := w.loggingAll(), w.logging()
+	w.Attend()
+	for range 3 {
+		w.Envelope(facts(t, w.leaf))
+	}
+	one := 1
+	w.verdicts.log = slog.New(breaking{w.verdicts.log.Handler(), &one})
+	w.now = w.now.Add(patience + 1)
+	w.sweep(patience)
+	w.sweep(0)
+	if n := strings.Count(lines.String(), "msg=verdict"); n != 2 {
+		t.Errorf("%d lines:\n%s", n, lines)
+	}
+	if text := out.String(); strings.Count(text, "level=ERROR") != 1 || !strings.Contains(text, "as asked") {
+		t.Errorf("log:\n%s", text)
 	}
 }

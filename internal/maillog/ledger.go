@@ -2,7 +2,9 @@ package maillog
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,10 +28,12 @@ const (
 // Ledger counts what the log says about mail to listed domains. It must be made by
 // [NewLedger]; its methods may be called at the same time.
 type Ledger struct {
-	entry func(domain string) string
-	clock func() time.Time
+	entry    func(domain string) string
+	clock    func() time.Time
+	complain func(error)
 
 	mu        sync.Mutex
+	faulty    bool // has been complained of
 	lines     uint64
 	unparsed  uint64
 	last      time.Time
@@ -41,10 +45,11 @@ type Ledger struct {
 }
 
 // NewLedger returns an empty one. entry returns the list entry that covers a domain
-// as it stands in an address, "" for one that is not listed.
-func NewLedger(entry func(domain string) string, clock func() time.Time) *Ledger {
+// as it stands in an address, "" for one that is not listed. complain is told of the
+// first fault of our own.
+func NewLedger(entry func(domain string) string, clock func() time.Time, complain func(error)) *Ledger {
 	return &Ledger{
-		entry: entry, clock: clock,
+		entry: entry, clock: clock, complain: complain,
 		partners: make(map[string]*Counts), agents: make(map[agent]*session), deferrals: newDeferrals(),
 	}
 }
@@ -110,6 +115,7 @@ func (l *Ledger) Line(text string) {
 	now := l.clock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer l.survive()
 	l.lines++
 	parsed, ok := parseLine(text, now)
 	if !ok {
@@ -137,6 +143,20 @@ func (l *Ledger) Line(text string) {
 		if e.kind == delivered {
 			l.delivered(s, &e, parsed.time, now)
 		}
+	}
+}
+
+// survive ends a panic over what strangers had logged, if it is deferred: the line is
+// one that cannot be read. l.mu is held.
+func (l *Ledger) survive() {
+	r := recover()
+	if r == nil {
+		return
+	}
+	l.unparsed++
+	if !l.faulty {
+		l.faulty = true
+		l.complain(fmt.Errorf("reading a line of the mail log: panic: %v\n%s", r, debug.Stack()))
 	}
 }
 

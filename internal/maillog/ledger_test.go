@@ -16,7 +16,7 @@ func newTestLedger() *Ledger {
 			return domain
 		}
 		return ""
-	}, func() time.Time { return now })
+	}, func() time.Time { return now }, func(err error) { panic(err) })
 }
 
 const (

@@ -32,7 +32,7 @@ func listed(domain string) string {
 // follow has a ledger follow a file, and returns when it does.
 func follow(t *testing.T, name string) *maillog.Ledger {
 	t.Helper()
-	ledger := maillog.NewLedger(listed, time.Now)
+	ledger := maillog.NewLedger(listed, time.Now, faultless(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	first := make(chan error, 1)
 	done := make(chan struct{})
@@ -189,7 +189,7 @@ func TestRotation(t *testing.T) {
 // from its end.
 func TestFileAppears(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "mail.log")
-	ledger := maillog.NewLedger(listed, time.Now)
+	ledger := maillog.NewLedger(listed, time.Now, faultless(t))
 	states := make(chan error, 10)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -289,7 +289,7 @@ func inJournal(t *testing.T) {
 	}
 	log("postfix/smtp", "22", "before")
 
-	ledger := maillog.NewLedger(listed, time.Now)
+	ledger := maillog.NewLedger(listed, time.Now, faultless(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	var states []error
 	var mu sync.Mutex
@@ -328,7 +328,7 @@ func TestJournalFails(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		maillog.NewFollower(maillog.NewLedger(listed, time.Now), func(err error) { states <- err }).Journal(ctx)
+		maillog.NewFollower(maillog.NewLedger(listed, time.Now, faultless(t)), func(err error) { states <- err }).Journal(ctx)
 	}()
 	defer func() { cancel(); <-done }()
 	if err := <-states; err == nil || !strings.Contains(err.Error(), "executable file not found") {

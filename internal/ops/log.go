@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -169,12 +170,25 @@ func (l *Log) write() {
 }
 
 func (l *Log) render(next line) {
-	_ = next.handler.Handle(context.Background(), next.record)
+	l.handle(next.handler, next.record)
 	if n := l.dropped.Swap(0); n > 0 {
 		r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines dropped: they came faster than they could be written", 0)
 		r.AddAttrs(slog.Uint64("count", n))
 		_ = l.root.Handle(context.Background(), r)
 	}
+}
+
+// handle has a line rendered. It has what strangers sent in it: a panic over that costs
+// the line, not the daemon.
+func (l *Log) handle(to slog.Handler, r slog.Record) {
+	defer func() {
+		if p := recover(); p != nil {
+			fault := slog.NewRecord(r.Time, slog.LevelError, "panic while writing a log line, which is lost", 0)
+			fault.AddAttrs(slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
+			_ = l.root.Handle(context.Background(), fault)
+		}
+	}()
+	_ = to.Handle(context.Background(), r)
 }
 
 // drain writes what waits.

@@ -358,3 +358,26 @@ func TestCloseIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// broken is a handler that panics.
+type broken struct{ slog.Handler }
+
+func (broken) Handle(context.Context, slog.Record) error { panic("as asked") }
+
+// TestRenderingOutlivesPanics: lines have what strangers sent, and one that cannot be
+// rendered costs itself.
+func TestRenderingOutlivesPanics(t *testing.T) {
+	var out gate
+	log, l := NewLog(&out, FormatJSON, slog.LevelInfo)
+	log.Info("before")
+	_ = handler{l, broken{l.root}}.Handle(context.Background(), slog.NewRecord(time.Now(), slog.LevelInfo, "breaks", 0))
+	log.Info("after")
+	l.Close()
+	got := lines(out.String())
+	if len(got) != 3 || !strings.Contains(got[0], `"before"`) || !strings.Contains(got[2], `"after"`) {
+		t.Fatalf("%q", got)
+	}
+	if !strings.Contains(got[1], `"ERROR"`) || !strings.Contains(got[1], `"panic":"as asked"`) || !strings.Contains(got[1], "log_test.go") {
+		t.Error(got[1])
+	}
+}

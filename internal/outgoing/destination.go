@@ -36,6 +36,10 @@ type answer struct {
 // wait is a demand that mail waits.
 func wait(why, detail string) *policy.Demand { return &policy.Demand{Wait: why, Detail: detail} }
 
+func faulty() *policy.Demand {
+	return wait(string(policy.InternalError), "a fault of domain-secured itself, see its log")
+}
+
 // refusal is an answer that is not remembered.
 func (i *Insister) refusal(d *policy.Demand) *answer {
 	return &answer{demand: d, counted: i.counts.waiting(d.Wait)}

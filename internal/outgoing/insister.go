@@ -122,7 +122,7 @@ func (i *Insister) Insist(d policy.Destination) (demand *policy.Demand) {
 	defer func() {
 		if r := recover(); r != nil {
 			i.log.Error("panic while deciding what to insist on", "panic", r, "stack", string(debug.Stack()))
-			demand = wait(string(policy.InternalError), "a fault of domain-secured itself, see its log")
+			demand = faulty()
 			i.counts.waiting(demand.Wait).Add(1)
 		}
 	}()

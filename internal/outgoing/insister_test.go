@@ -1,7 +1,9 @@
 package outgoing
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -335,4 +337,38 @@ func TestBundles(t *testing.T) {
 			t.Errorf("%v are left", entries)
 		}
 	}
+}
+
+// TestPanicWhileMaking: an answer is made beside the doors, where a panic would end the
+// daemon. Mail waits then, also where something else was answered before, and not for
+// ever.
+func TestPanicWhileMaking(t *testing.T) {
+	w := newWorld(t)
+	w.records(t, zone)
+	first, _ := w.serve(t, "127.0.0.2", "mail1."+bank)
+	second, _ := w.serve(t, "127.0.0.3", "mail2."+bank)
+	insistsOn(t, w.ask(), first, second)
+	w.settle()
+	good := w.Insister.log
+	w.Insister.log = slog.New(breaking{good.Handler()})
+	w.partner.MinBits++ // which is worth a line
+	w.reload(t)
+	w.make(w.destination(key{name: bank}, w.clock()))
+	waits(t, w.ask(), "internal-error")
+	if w.logged.count("panic while looking at a partner") == 0 || w.logged.count("as asked") == 0 {
+		t.Error("it is not in the log")
+	}
+	w.Insister.log = good
+	w.later(retryTime)
+	insistsOn(t, w.ask(), first, second)
+}
+
+// breaking is a log that panics over what is not an error.
+type breaking struct{ slog.Handler }
+
+func (b breaking) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level < slog.LevelError {
+		panic("as asked")
+	}
+	return b.Handler.Handle(ctx, r)
 }

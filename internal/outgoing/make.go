@@ -19,8 +19,19 @@ type found struct {
 	doubt, about string
 }
 
-// make makes an answer, remembers it, and says in the log if it is another one.
+// make makes an answer. After a panic mail waits, whatever was answered before.
 func (i *Insister) make(t *destination) {
+	if i.survive(func() { i.makeAnswer(t) }) {
+		return
+	}
+	a := i.refusal(faulty())
+	a.settings, a.due = i.settings.Load().number, i.clock().Add(retryTime)
+	a.ages, a.until = a.due, a.due
+	t.answer.Store(a)
+}
+
+// makeAnswer makes an answer, remembers it, and says in the log if it is another one.
+func (i *Insister) makeAnswer(t *destination) {
 	ctx, cancel := context.WithTimeout(i.ctx, lookTime)
 	defer cancel()
 	s, entry, p := i.terms(t)
@@ -83,7 +94,7 @@ func (i *Insister) find(ctx context.Context, t *destination, s *Settings, entry 
 		}
 	})
 	if !ok {
-		f = found{demand: wait(string(policy.InternalError), "a fault of domain-secured itself, see its log")}
+		f = found{demand: faulty()}
 	}
 	f.demand.MinTLS, f.demand.MinBits = p.MinTLS, p.MinBits
 	return f

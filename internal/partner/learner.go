@@ -15,6 +15,9 @@ const (
 	looks         = 8                // at the same time
 	maxLearning   = 1000             // partners in memory
 	maxWanted     = 10               // certificates of a partner in one look, each from another client
+	// looksOfClient are those that one client may cause in a minute: as many as end in
+	// that time if he has each take as long as it may.
+	looksOfClient = looks * int(lookInterval/lookTimeLimit)
 )
 
 // LearnerConfig is what a [Learner] is made of. All fields are needed.
@@ -32,8 +35,9 @@ type LearnerConfig struct {
 // Learner looks at partners whose certificate nobody knows: at each at most once
 // a minute, at eight at the same time, for 15 seconds each. A look is for at most
 // ten certificates and four clients, and an address has one place among these: who
-// presents one certificate after another crowds out nobody. Its methods may be called
-// at the same time.
+// presents one certificate after another crowds out nobody. Nor does who comes as one
+// partner after another: he causes 32 looks a minute at most. Its methods may be called at
+// the same time.
 type Learner struct {
 	config LearnerConfig
 	ctx    context.Context
@@ -48,8 +52,9 @@ type Learner struct {
 
 // partnerLook is a look that is due, under way, or not long ago.
 type partnerLook struct {
-	began   time.Time   // the last look, zero before the first
-	due     *time.Timer // the next look, nil if there is none
+	by      netip.Prefix // who caused it
+	began   time.Time    // the last look, zero before the first
+	due     *time.Timer  // the next look, nil if there is none
 	running bool
 	wanted  []want
 	clients []netip.Addr
@@ -84,7 +89,8 @@ func NewLearner(c LearnerConfig) *Learner {
 // Queue notes that a certificate is wanted which client presented with mail of a
 // domain on the list, and has the partner looked at: now, or when a minute has
 // passed since the last look. domain is the list entry. It does not wait. When too
-// many partners or certificates wait already, one has to come again.
+// many partners or certificates wait already, or too many of the client, one has to come
+// again.
 func (l *Learner) Queue(domain string, wanted Fingerprint, client netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -92,7 +98,12 @@ func (l *Learner) Queue(domain string, wanted Fingerprint, client netip.Addr) {
 		return
 	}
 	now := time.Now()
+	client = client.Unmap().WithZone("")
 	p := l.learning[domain]
+	begins := p == nil || !p.running && p.due == nil
+	if begins && l.causes(origin(client), now) >= looksOfClient {
+		return
+	}
 	if p == nil {
 		if !l.makeRoom(now) {
 			return
@@ -100,10 +111,21 @@ func (l *Learner) Queue(domain string, wanted Fingerprint, client netip.Addr) {
 		p = new(partnerLook)
 		l.learning[domain] = p
 	}
-	p.add(wanted, client.Unmap().WithZone(""))
-	if !p.running && p.due == nil {
+	p.add(wanted, client)
+	if begins {
+		p.by = origin(client)
 		l.schedule(domain, p, now)
 	}
+}
+
+// causes counts the looks that a client has caused lately. l.mu is held.
+func (l *Learner) causes(by netip.Prefix, now time.Time) (n int) {
+	for _, p := range l.learning {
+		if p.by == by && (p.running || p.due != nil || now.Sub(p.began) < lookInterval) {
+			n++
+		}
+	}
+	return n
 }
 
 // add keeps the last ones, of each client one.

@@ -138,8 +138,8 @@ func TestLearnerLooksAtEight(t *testing.T) {
 
 func TestLearnerIsBounded(t *testing.T) {
 	learning(t, 0, func(t *testing.T, l *Learner, k *looker) {
-		for i := range maxLearning + 10 {
-			l.Queue(fmt.Sprintf("d%d.example", i), Fingerprint{1}, clientA)
+		for i := range maxLearning + 10 { // each by another client
+			l.Queue(fmt.Sprintf("d%d.example", i), Fingerprint{1}, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
 		}
 		if events, _, _ := k.take(); len(l.learning) != maxLearning || len(events) != 2*maxLearning {
 			t.Errorf("%d, %d", len(l.learning), len(events))
@@ -172,6 +172,25 @@ func TestLearnerOneClientOnePlace(t *testing.T) {
 		}
 		time.Sleep(lookInterval)
 		k.expect(t, "1m0s look a.example [192.0.2.1 192.0.2.2 2001:db8::c7]", "1m0s found a.example [1 249] a.example")
+	})
+}
+
+// TestLearnerOneClientManyPartners: who comes as one partner after another, and has each
+// look take as long as it may, keeps others waiting for a minute at most.
+func TestLearnerOneClientManyPartners(t *testing.T) {
+	learning(t, time.Hour, func(t *testing.T, l *Learner, k *looker) {
+		for minute := range 3 {
+			for i := range 2 * maxLearning {
+				l.Queue(fmt.Sprintf("d%d.example", i), Fingerprint{1}, clientA)
+			}
+			l.Queue(fmt.Sprintf("other%d.example", minute), Fingerprint{2}, clientB)
+			time.Sleep(lookInterval)
+			events, _, _ := k.take()
+			seen := func(event string) bool { return strings.Contains(event, fmt.Sprintf(" look other%d.example ", minute)) }
+			if !slices.ContainsFunc(events, seen) {
+				t.Errorf("in minute %d the other's partner is not looked at", minute)
+			}
+		}
 	})
 }
 

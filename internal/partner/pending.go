@@ -14,6 +14,7 @@ import (
 const (
 	maxPending         = 1000 // in all
 	maxPendingOfDomain = 100
+	maxPendingOfClient = 10                  // of these
 	pendingKept        = 30 * 24 * time.Hour // after it was last seen
 	writeInterval      = time.Second
 )
@@ -35,9 +36,10 @@ type unknownKey struct {
 }
 
 // Pending lists the certificates that nobody knows, so that an operator can ask
-// for the right file: at most 1000 and 100 of a domain, the ones not seen for
-// longest go first, and after 30 days. It is kept in a file for other processes and
-// the next start. Its methods may be called at the same time.
+// for the right file: at most 1000, 100 of a domain, and 10 of these from one client, an
+// address or a /64 of IPv6, for anybody can come as a partner. Of the client with the
+// most those not seen for longest go first, and all after 30 days. It is kept in a file
+// for other processes and the next start. Its methods may be called at the same time.
 type Pending struct {
 	path     string
 	complain func(error)
@@ -81,13 +83,14 @@ func (p *Pending) Add(domain string, certificate Fingerprint, client netip.Addr)
 	key := unknownKey{domain, certificate}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	client = client.Unmap().WithZone("")
 	u := p.known[key]
 	if u == nil {
-		p.makeRoom(domain, now)
+		p.makeRoom(domain, origin(client), now)
 		u = &Unknown{Domain: domain, Certificate: certificate, FirstSeen: now}
 		p.known[key] = u
 	}
-	u.Client = client.Unmap().WithZone("")
+	u.Client = client
 	if now.After(u.LastSeen) { // clocks are set back now and then
 		u.LastSeen = now
 	}
@@ -95,34 +98,56 @@ func (p *Pending) Add(domain string, certificate Fingerprint, client netip.Addr)
 	p.notify()
 }
 
-// makeRoom drops what is old, and whatever has not been seen for longest where
-// there is no room for one more of the domain.
-func (p *Pending) makeRoom(domain string, now time.Time) {
-	var oldest, oldestOfDomain *Unknown
-	ofDomain := 0
+// makeRoom drops what is old, and makes room for one more of a domain and a client.
+func (p *Pending) makeRoom(domain string, client netip.Prefix, now time.Time) {
+	ofDomain, ofClient := 0, 0
 	for key, u := range p.known {
-		if now.Sub(u.LastSeen) > pendingKept {
+		switch {
+		case now.Sub(u.LastSeen) > pendingKept:
 			delete(p.known, key)
-			continue
-		}
-		if oldest == nil || u.LastSeen.Before(oldest.LastSeen) {
-			oldest = u
-		}
-		if u.Domain != domain {
-			continue
-		}
-		ofDomain++
-		if oldestOfDomain == nil || u.LastSeen.Before(oldestOfDomain.LastSeen) {
-			oldestOfDomain = u
+		case u.Domain == domain:
+			ofDomain++
+			if origin(u.Client) == client {
+				ofClient++
+			}
 		}
 	}
 	switch {
+	case ofClient >= maxPendingOfClient:
+		p.dropOne(func(u *Unknown) bool { return u.Domain == domain && origin(u.Client) == client })
 	case ofDomain >= maxPendingOfDomain:
-		oldest = oldestOfDomain
-	case len(p.known) < maxPending:
-		return
+		p.dropOne(func(u *Unknown) bool { return u.Domain == domain })
+	case len(p.known) >= maxPending:
+		p.dropOne(func(*Unknown) bool { return true })
 	}
-	delete(p.known, unknownKey{oldest.Domain, oldest.Certificate})
+}
+
+// dropOne drops one of those that among says yes to: of the client that has the most of
+// them the one not seen for longest. So whoever comes gets a place, and keeps it beside
+// one who comes with certificates without end.
+func (p *Pending) dropOne(among func(*Unknown) bool) {
+	type share struct {
+		places int
+		oldest *Unknown
+	}
+	shares := make(map[netip.Prefix]share)
+	for _, u := range p.known {
+		if !among(u) {
+			continue
+		}
+		s := shares[origin(u.Client)]
+		if s.places++; s.oldest == nil || u.LastSeen.Before(s.oldest.LastSeen) {
+			s.oldest = u
+		}
+		shares[origin(u.Client)] = s
+	}
+	var most share
+	for _, s := range shares {
+		if s.places > most.places || s.places == most.places && s.oldest.LastSeen.Before(most.oldest.LastSeen) {
+			most = s
+		}
+	}
+	delete(p.known, unknownKey{most.oldest.Domain, most.oldest.Certificate})
 }
 
 // List returns what is pending, what was seen last first.
@@ -205,7 +230,10 @@ func (p *Pending) keep() {
 
 // write reports whether it failed, as it may have before.
 func (p *Pending) write(before bool) (failed bool) {
-	err := writePending(p.path, p.List())
+	var err error
+	if fault := guard(func() { err = writePending(p.path, p.List()) }); fault != nil {
+		err = fault
+	}
 	if err == nil {
 		return false
 	}

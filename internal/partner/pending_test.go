@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -72,9 +74,9 @@ func TestPendingIsBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pending.json")
 	synctest.Test(t, func(t *testing.T) {
 		p := unwritten()
-		add := func(domain string, n int) {
+		add := func(domain string, n int) { // each from another client
 			time.Sleep(time.Second)
-			p.Add(domain, Fingerprint{1, byte(n), byte(n >> 8)}, clientA)
+			p.Add(domain, Fingerprint{1, byte(n), byte(n >> 8)}, netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}))
 		}
 		// One partner cannot crowd out the others.
 		add("other.example", 0)
@@ -104,6 +106,85 @@ func TestPendingIsBounded(t *testing.T) {
 		if list := p.List(); len(list) != 1 {
 			t.Errorf("%d", len(list))
 		}
+	})
+}
+
+// TestPendingIsFair: who presents another certificate with each connection crowds out
+// nobody, neither of the partner that he comes as nor of others.
+func TestPendingIsFair(t *testing.T) {
+	server, other := netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("198.51.100.2")
+	n := 0
+	flood := func(p *Pending, domain string, client netip.Addr) {
+		time.Sleep(time.Second)
+		n++
+		p.Add(domain, Fingerprint{2, byte(n), byte(n >> 8)}, client)
+	}
+	has := func(p *Pending, domain string, f Fingerprint) bool {
+		return slices.ContainsFunc(p.List(), func(u Unknown) bool { return u.Domain == domain && u.Certificate == f })
+	}
+	for name, clients := range map[string]func(i int) netip.Addr{
+		"one address": func(int) netip.Addr { return clientA },
+		"one /64": func(i int) netip.Addr {
+			return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 14: byte(i >> 8), 15: byte(i)})
+		},
+		"none":             func(int) netip.Addr { return netip.Addr{} },
+		"one, as mapped":   func(i int) netip.Addr { return []netip.Addr{clientA, netip.AddrFrom16(clientA.As16())}[i%2] },
+		"thirty addresses": func(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(i % 30)}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := unwritten()
+				before, during := Fingerprint{1, 1}, Fingerprint{1, 2}
+				p.Add("a.example", before, server)
+				for i := range 500 {
+					flood(p, "a.example", clients(i))
+					if i == 250 { // it comes to a list that is full
+						p.Add("a.example", during, other)
+					}
+				}
+				if !has(p, "a.example", before) || !has(p, "a.example", during) {
+					t.Error("the partner's own is not listed any more")
+				}
+				last := Fingerprint{2, byte(n), byte(n >> 8)}
+				if !has(p, "a.example", last) {
+					t.Error("who comes last is not listed")
+				}
+				most := maxPendingOfClient
+				if name == "thirty addresses" {
+					most = maxPendingOfDomain - 2
+				}
+				if got := len(p.List()); got != most+2 {
+					t.Errorf("%d are listed", got)
+				}
+			})
+		})
+	}
+	t.Run("as many partners", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := unwritten()
+			p.Add("a.example", Fingerprint{1, 1}, server)
+			for i := range 3 * maxPending {
+				flood(p, fmt.Sprintf("d%d.example", i%150), clientA)
+			}
+			p.Add("b.example", Fingerprint{1, 2}, other)
+			flood(p, "c.example", clientA)
+			if !has(p, "a.example", Fingerprint{1, 1}) || !has(p, "b.example", Fingerprint{1, 2}) || len(p.List()) != maxPending {
+				t.Errorf("%d are listed", len(p.List()))
+			}
+		})
+	})
+	// The certificate that a client presents again and again is the one to stay.
+	t.Run("not seen for longest", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := unwritten()
+			for range 100 {
+				p.Add("a.example", Fingerprint{1}, clientA)
+				flood(p, "a.example", clientA)
+			}
+			if !has(p, "a.example", Fingerprint{1}) || len(p.List()) != maxPendingOfClient {
+				t.Errorf("%d are listed", len(p.List()))
+			}
+		})
 	})
 }
 
@@ -140,9 +221,30 @@ func TestPendingIsWrittenOnceASecond(t *testing.T) {
 		if n := count(); n != 10 {
 			t.Errorf("after a second: %d", n)
 		}
+		// Those that take the place of others, too.
+		text := func() string {
+			synctest.Wait()
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(data)
+		}
+		full := text()
+		for i := range 9 {
+			p.Add("a.example", Fingerprint{2, byte(i)}, clientA)
+			time.Sleep(100 * time.Millisecond)
+			if text() != full {
+				t.Error("written again after less than a second")
+			}
+		}
+		time.Sleep(100 * time.Millisecond)
+		if text() == full || count() != maxPendingOfClient {
+			t.Errorf("after another second: %d", count())
+		}
 		p.Add("b.example", Fingerprint{1}, clientA)
 		p.Close()
-		if n := count(); n != 11 {
+		if n := count(); n != maxPendingOfClient+1 {
 			t.Errorf("after Close: %d", n)
 		}
 	})
@@ -222,4 +324,31 @@ func TestClearKnownHoldsUpNobody(t *testing.T) {
 	if asked != 2 || len(list) != 2 || list[0].Certificate == (Fingerprint{1}) || list[1].Certificate == (Fingerprint{1}) {
 		t.Errorf("asked %d times, %v", asked, list)
 	}
+}
+
+// TestPendingOutlivesPanics: the list is written beside what judges mail.
+func TestPendingOutlivesPanics(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pending.json")
+	synctest.Test(t, func(t *testing.T) {
+		complaints := make(chan error, 10)
+		p := OpenPending(path, func(err error) { complaints <- err })
+		defer p.Close()
+		broken := unknownKey{"b.example", Fingerprint{2}}
+		p.mu.Lock()
+		p.known[broken] = nil // as no entry is
+		p.mu.Unlock()
+		p.notify()
+		synctest.Wait()
+		if err := <-complaints; !strings.Contains(err.Error(), "pending_test.go") && !strings.Contains(err.Error(), "pending.go") {
+			t.Error(err)
+		}
+		p.mu.Lock()
+		delete(p.known, broken)
+		p.mu.Unlock()
+		p.Add("a.example", Fingerprint{1}, clientA)
+		time.Sleep(2 * writeInterval)
+		if list, err := ReadPending(path); err != nil || len(list) != 1 {
+			t.Errorf("%v, %v", list, err)
+		}
+	})
 }

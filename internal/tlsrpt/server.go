@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -19,10 +20,12 @@ const (
 
 // Server hears reports and counts them. It must be made by [NewServer].
 type Server struct {
-	entry func(domain string) string
-	clock func() time.Time
+	entry    func(domain string) string
+	clock    func() time.Time
+	complain func(error)
 
 	mu       sync.Mutex
+	faulty   bool // has been complained of
 	read     uint64
 	unknown  uint64
 	last     time.Time
@@ -52,9 +55,9 @@ type Summary struct {
 }
 
 // NewServer returns one. entry returns the list entry that covers a domain, "" for one
-// that is not listed.
-func NewServer(entry func(domain string) string, clock func() time.Time) *Server {
-	return &Server{entry: entry, clock: clock, partners: make(map[string]*Counts)}
+// that is not listed. complain is told of the first fault of our own.
+func NewServer(entry func(domain string) string, clock func() time.Time, complain func(error)) *Server {
+	return &Server{entry: entry, clock: clock, complain: complain, partners: make(map[string]*Counts)}
 }
 
 // Serve hears what is sent to c until it is closed.
@@ -74,11 +77,12 @@ func (s *Server) Serve(c *net.UnixConn) error {
 
 func (s *Server) take(datagram []byte) {
 	now := s.clock()
-	r, err := parse(datagram)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.survive()
 	s.read++
 	s.last = now
+	r, err := parse(datagram)
 	if err != nil {
 		s.unknown++
 		return
@@ -103,6 +107,20 @@ func (s *Server) take(datagram []byte) {
 			c.Failures[f.kind]++
 			c.LastFail = Failure{now, f.kind, quote(f.host), quote(f.reason)}
 		}
+	}
+}
+
+// survive ends a panic over what a mail server reports of strangers, if it is deferred:
+// the datagram is one that cannot be read. s.mu is held.
+func (s *Server) survive() {
+	r := recover()
+	if r == nil {
+		return
+	}
+	s.unknown++
+	if !s.faulty {
+		s.faulty = true
+		s.complain(fmt.Errorf("reading a TLSRPT datagram: panic: %v\n%s", r, debug.Stack()))
 	}
 }
 

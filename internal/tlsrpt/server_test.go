@@ -28,13 +28,16 @@ func listed(domain string) string {
 	return ""
 }
 
+// faultless fails a test in which something panics.
+func faultless(t testing.TB) func(error) { return func(err error) { t.Error(err) } }
+
 func TestServer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tlsrpt.sock")
 	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewServer(listed, time.Now)
+	s := NewServer(listed, time.Now, faultless(t))
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	c, err := net.Dial("unixgram", path)
@@ -80,7 +83,7 @@ func TestServer(t *testing.T) {
 }
 
 func TestBounds(t *testing.T) {
-	s := NewServer(listed, time.Now)
+	s := NewServer(listed, time.Now, faultless(t))
 	for i := range maxPartners + 10 {
 		s.take(fmt.Appendf(nil, `{"d": "d%d.test","policies":[{"f":0}]}`, i))
 	}
@@ -109,7 +112,7 @@ func FuzzReport(f *testing.F) {
 		if r.domain == "" || len(r.policies) == 0 || n > maxFailures {
 			t.Errorf("%+v", r)
 		}
-		s := NewServer(func(string) string { return "d1.test" }, time.Now)
+		s := NewServer(func(string) string { return "d1.test" }, time.Now, faultless(t))
 		s.take(datagram)
 		got := s.Summary()
 		var total uint64
@@ -127,5 +130,50 @@ func TestQuoteIsSmall(t *testing.T) {
 	long := strings.Repeat("x", maxDatagram)
 	if q := quote(long); len(q) != maxText || unsafe.StringData(q) == unsafe.StringData(long) {
 		t.Errorf("%d octets, of the datagram's own", len(q))
+	}
+}
+
+// TestServerOutlivesPanics: a report that makes it panic is counted as one that cannot
+// be read, and those behind it are heard. It is said once.
+func TestServerOutlivesPanics(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tlsrpt.sock")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var complaints []string
+	s := NewServer(func(domain string) string {
+		if domain == "breaks.test" {
+			panic("as asked")
+		}
+		return listed(domain)
+	}, time.Now, func(err error) { complaints = append(complaints, err.Error()) })
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	c, err := net.Dial("unixgram", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, domain := range []string{"d1.test", "breaks.test", "d1.test", "breaks.test", "d1.test"} {
+		if _, err := c.Write([]byte(strings.Replace(success, "d1.test", domain, 1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for deadline := time.Now().Add(time.Minute); s.Summary().Read < 5; {
+		if time.Now().After(deadline) {
+			t.Fatal("not all datagrams were heard")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	l.Close()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	if got := s.Summary(); got.Unknown != 2 || got.Partners["d1.test"].Successes != 3 {
+		t.Errorf("%+v", got)
+	}
+	if len(complaints) != 1 || !strings.HasPrefix(complaints[0], "reading a TLSRPT datagram: panic: as asked\n") || !strings.Contains(complaints[0], "server_test.go") {
+		t.Errorf("%q", complaints)
 	}
 }

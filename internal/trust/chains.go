@@ -4,38 +4,24 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
-	"slices"
 	"sync"
 	"time"
 )
 
 // Chains builds chains from stored certificates and remembers them, for
-// verifying one takes longer than everything else in a verdict together.
+// verifying one takes longer than everything else in a verdict together. It
+// remembers, too, that a stored certificate has none: a stranger can make one for
+// which half a second is looked, and come with it as often as he likes.
 type Chains struct {
 	store *Store
 
 	mu      sync.RWMutex
 	known   map[chainKey]chainEntry
-	changes uint64                          // of the store, when known was filled
+	sweep   int    // so many are known when failures that have become useless are forgotten
+	changes uint64 // of the store, when known was filled
+	looking map[chainKey]chan struct{}
 	anchors map[[sha256.Size]byte]*certPool // of sets of roots
 }
-
-type chainKey struct {
-	leaf  Fingerprint
-	roots [sha256.Size]byte
-	usage x509.ExtKeyUsage // the first; sets of usages differ in it
-}
-
-type chainEntry struct {
-	// presented is what the chains were built with: another who shows the same leaf
-	// may show other certificates beside it.
-	presented     []*x509.Certificate
-	chains        [][]*x509.Certificate
-	before, after time.Time // all certificates are valid from before until after
-}
-
-// maxChains bounds what is remembered; when it is full, it starts again.
-const maxChains = 10_000
 
 // maxAnchors is how many sets of roots are kept as crypto/x509 wants them.
 const maxAnchors = 1000
@@ -43,7 +29,11 @@ const maxAnchors = 1000
 // NewChains returns a builder of chains that completes them with CA certificates
 // of the store.
 func NewChains(store *Store) *Chains {
-	return &Chains{store: store, known: make(map[chainKey]chainEntry), anchors: make(map[[sha256.Size]byte]*certPool)}
+	return &Chains{
+		store: store,
+		known: make(map[chainKey]chainEntry), sweep: firstSweep, looking: make(map[chainKey]chan struct{}),
+		anchors: make(map[[sha256.Size]byte]*certPool),
+	}
 }
 
 // Build returns every chain from c to one of the roots that is valid at that
@@ -57,8 +47,17 @@ func (b *Chains) Build(c *Certificate, roots Roots, usages []x509.ExtKeyUsage, a
 		return nil, c.Err
 	}
 	key := chainKey{c.Fingerprint, roots.ID, usages[0]}
-	if chains := b.remembered(key, c.Presented, at); chains != nil {
-		return chains, nil
+	if entry, ok := b.remembered(key, c.Presented, at); ok {
+		return entry.chains, entry.err
+	}
+	if other := b.begin(key); other == nil {
+		defer b.end(key)
+	} else {
+		<-other
+		// What it found may be of another time, or of other certificates.
+		if entry, ok := b.remembered(key, c.Presented, at); ok {
+			return entry.chains, entry.err
+		}
 	}
 	cas, changes := b.store.importedCAs()
 	intermediates := newCertPool()
@@ -73,44 +72,11 @@ func (b *Chains) Build(c *Certificate, roots Roots, usages []x509.ExtKeyUsage, a
 		err = checkTLS(c.X509)
 	}
 	if err != nil {
+		b.fail(key, c, roots, cas, err, at, changes)
 		return nil, err
 	}
 	b.remember(key, c.Presented, chains, changes)
 	return chains, nil
-}
-
-// remembered returns chains that still hold at that time, and for these
-// certificates: the very same ones in memory, which is quick to tell.
-func (b *Chains) remembered(key chainKey, presented []*x509.Certificate, at time.Time) [][]*x509.Certificate {
-	changes := b.store.changeCount()
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	entry, ok := b.known[key]
-	if !ok || b.changes != changes || at.Before(entry.before) || at.After(entry.after) || !slices.Equal(entry.presented, presented) {
-		return nil
-	}
-	return entry.chains
-}
-
-func (b *Chains) remember(key chainKey, presented []*x509.Certificate, chains [][]*x509.Certificate, changes uint64) {
-	entry := chainEntry{presented: presented, chains: chains, before: chains[0][0].NotBefore, after: chains[0][0].NotAfter}
-	for _, chain := range chains {
-		for _, c := range chain {
-			if c.NotBefore.After(entry.before) {
-				entry.before = c.NotBefore
-			}
-			if c.NotAfter.Before(entry.after) {
-				entry.after = c.NotAfter
-			}
-		}
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.changes != changes || len(b.known) >= maxChains {
-		clear(b.known)
-		b.changes = changes
-	}
-	b.known[key] = entry
 }
 
 // anchorsOf returns the roots as crypto/x509 wants them.

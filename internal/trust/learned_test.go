@@ -131,7 +131,7 @@ func TestTouch(t *testing.T) {
 	if got := s.Touched(c.Fingerprint); !got.Equal(at) {
 		t.Errorf("touched at %s", got)
 	}
-	put(t, s, imported(t, leaf(t, w.intermediate, "b.example").PEM())) // so that the folder is looked at
+	put(t, s, imported(t, block("CERTIFICATE", w.intermediate.DER))) // so that the folder is looked at
 	if n := refresh(t, s); n != 1 || s.changeCount() != changes+1 {
 		t.Errorf("%d changed", n)
 	}

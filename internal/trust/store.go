@@ -23,7 +23,7 @@ type Store struct {
 
 	mu      sync.RWMutex
 	certs   map[Fingerprint]*kept
-	changes uint64 // counts changes of what is in memory
+	changes uint64 // counts changes of the CA certificates that may complete any chain
 
 	cas atomic.Pointer[knownCAs]
 
@@ -104,7 +104,7 @@ func (s *Store) All() []*Certificate {
 }
 
 // importedCAs returns the CA certificates that may complete any chain, and the
-// number of changes the store has seen.
+// number of changes that they have seen.
 func (s *Store) importedCAs() ([]*Certificate, uint64) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -211,19 +211,32 @@ func (s *Store) replace(present map[Fingerprint]bool, fresh map[Fingerprint]*kep
 	defer s.mu.Unlock()
 	for f := range s.certs {
 		if !present[f] {
-			delete(s.certs, f)
+			s.set(f, nil)
 			changed++
 		}
 	}
 	for f, k := range fresh {
-		s.certs[f] = k
+		s.set(f, k)
 		changed++
-	}
-	if changed > 0 {
-		s.changes++
 	}
 	return changed
 }
+
+// set makes k what is in memory, nothing if it is nil. s.mu is held.
+func (s *Store) set(f Fingerprint, k *kept) {
+	// What is learned is none: strangers have that in hand, and all chains that are
+	// remembered would be looked for again.
+	if s.certs[f].isCA() || k.isCA() {
+		s.changes++
+	}
+	if k == nil {
+		delete(s.certs, f)
+		return
+	}
+	s.certs[f] = k
+}
+
+func (k *kept) isCA() bool { return k != nil && k.certificate.isImportedCA() }
 
 // read never panics: strangers' certificates are stored, too, and one that brings
 // down the parser would do so again at each start.
@@ -328,14 +341,7 @@ func (s *Store) remove(f Fingerprint) error {
 func (s *Store) keep(f Fingerprint, k *kept) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k == nil && s.certs[f] == nil {
-		return
-	}
-	if s.changes++; k == nil {
-		delete(s.certs, f)
-		return
-	}
-	s.certs[f] = k
+	s.set(f, k)
 }
 
 func (s *Store) path(f Fingerprint) string {

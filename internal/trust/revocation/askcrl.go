@@ -92,7 +92,10 @@ func (h *hunt) fetch(a crl.Answer) crl.Answer {
 			if now {
 				urgent++
 			}
-			go func() { results <- result{p, now, h.fetchPlace(p, wait, now)} }()
+			go func() {
+				err := h.jobs.guard(func(context.Context) error { return h.fetchPlace(p, wait, now) })
+				results <- result{p, now, err}
+			}()
 		}
 		if running == 0 || a.Status != crl.Unknown && urgent == 0 {
 			return a

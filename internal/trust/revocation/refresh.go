@@ -34,7 +34,8 @@ func dueAt(from, to, now time.Time) time.Time {
 // Start has what was used lately fetched again before it ends, until the Checker
 // is closed. What an earlier process left in the folder is part of that.
 func (c *Checker) Start() {
-	if err := c.lists.load(c.Clock()); err != nil {
+	// A list that brings this down would do so again at each start.
+	if err := c.jobs.guard(func(context.Context) error { return c.lists.load(c.Clock()) }); err != nil {
 		c.Log.Error("CRLs of before are not used", "error", err)
 	}
 	c.stopped.Add(1)
@@ -47,7 +48,10 @@ func (c *Checker) Start() {
 			case <-c.jobs.ctx.Done():
 				return
 			case <-tick.C:
-				c.refresh(c.Clock())
+				_ = c.jobs.guard(func(context.Context) error { // which is in the log
+					c.refresh(c.Clock())
+					return nil
+				})
 			}
 		}
 	}()
