@@ -22,7 +22,13 @@ const routes = "together.example	relay:[127.77.99.20]\n" +
 	"beside.example	relay:[127.77.99.20]\n" +
 	"unlisted-beside.example	relay:[127.77.99.20]\n" +
 	"routed.example	smtp:[127.77.99.21]\n" +
-	"byhost.example	smtp:[mail1.byhost.example]\n"
+	"byhost.example	smtp:[mail1.byhost.example]\n" +
+	"elsewhere.example	smtp:bob@plainothers.example\n" +
+	".below.example	program:host\n" +
+	"mail.below.example	esmtp:mail.below.example\n"
+
+// program is a mailer that needs no server: it keeps what it is given.
+const program = "MAILER_DEFINITIONS\nMprogram,\tP=/usr/bin/tee, F=lsDFMn, S=EnvFromSMTP, R=EnvToSMTP, U=root:root, A=tee -a %s/kept-$u\n"
 
 // startSendmail has contoso.com send by Sendmail, as contrib/sendmail says, with more lines for sendmail.mc.
 func (s *site) startSendmail(t *testing.T, name string, config ...string) *mta.Sendmail {
@@ -47,7 +53,8 @@ func (s *site) startSendmailWith(t *testing.T, name, lines string, config ...str
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := mta.MakeSendmailMap(t.Context(), filepath.Join(dir, "mailertable"), routes); err != nil {
+	table := filepath.Join(dir, "mailertable")
+	if err := errors.Join(os.WriteFile(table, []byte(routes), 0o644), mta.MakeSendmailMap(t.Context(), table, routes)); err != nil {
 		t.Fatal(err)
 	}
 	services := filepath.Join(dir, "services")
@@ -61,14 +68,14 @@ func (s *site) startSendmailWith(t *testing.T, name, lines string, config ...str
 			"undefine(`SMART_HOST')dnl",
 			"undefine(`RELAY_MAILER_ARGS')dnl",
 			"define(`confSERVICE_SWITCH_FILE', `" + services + "')dnl",
-			"FEATURE(`mailertable', `hash " + dir + "/mailertable')dnl",
+			"FEATURE(`mailertable', `hash " + table + "')dnl",
 			"define(`confCLIENT_CERT', `" + dir + "/tls/server.pem')dnl",
 			"define(`confCLIENT_KEY', `" + dir + "/tls/server.key')dnl",
 			"define(`confDOUBLE_BOUNCE_ADDRESS', `postmaster@others.example')dnl",
 			// What waits is tried every second. There are many, and one process will do.
 			"define(`confMAX_QUEUE_CHILDREN', `2')dnl",
 		}, config...),
-		Rulesets: []string{lines},
+		Rulesets: []string{lines, fmt.Sprintf(program, dir)},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,8 @@ package outgoing_test
 import (
 	"context"
 	"errors"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -209,18 +211,66 @@ func testSendmailRenewed(t *testing.T, s *site) {
 	s.list(t, s.listed())
 }
 
-// testSendmailRoutes: what counts is the domain, wherever mail for it is sent.
+// testSendmailRoutes: what counts is the domain, whatever host mail for it is sent to. What takes it elsewhere check
+// finds.
 func testSendmailRoutes(t *testing.T, s *site) {
-	const address = "127.77.99.21"
-	s.at(t, address, mta.FakeOptions{Common: impostor(t, "mail1.routed.example")}, "routed.example")
-	s.list(t, s.listed()+"routed.example\n")
+	s.at(t, "127.77.99.21", mta.FakeOptions{Common: impostor(t, "mail1.routed.example")}, "routed.example", "[127.77.99.21]")
+	s.list(t, s.listed()+"routed.example\nelsewhere.example\nprogram.below.example\n")
+	defer s.list(t, s.listed())
+	found := func(by *mta.Sendmail) (said []string) {
+		out, err := exec.CommandContext(t.Context(), s.binary, "check", "--config", s.config, "--sendmail="+by.ConfigFile()).Output()
+		if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(out)) {
+			if strings.Contains(line, "mailertable") || strings.Contains(line, "SMART_HOST") || strings.Contains(line, "going out") {
+				said = append(said, line)
+			}
+		}
+		return said
+	}
 	s.mail(t, s.sendmail, "alice@contoso.com", "bob@routed.example").waitsFor(t, "bob@routed.example", notTrusted)
+
+	// Who names a host gets that one, and a domain in its place is held to the same.
+	s.records(t, "routed.example A 127.77.99.21\n")
+	s.mail(t, s.sendmail, "alice@contoso.com", "bob@[routed.example]").waitsFor(t, "bob@[routed.example]", notTrusted)
+	s.mail(t, s.sendmail, "alice@contoso.com", "bob@[127.77.99.21]").leaves(t, "bob@[127.77.99.21]")
+
+	// Two routes lead elsewhere, and check says of two that they do.
+	s.mail(t, s.sendmail, "alice@contoso.com", "bob@elsewhere.example")
+	s.mail(t, s.sendmail, "alice@contoso.com", "bob@program.below.example")
+	waitUntil(t, "what leads elsewhere", func() bool {
+		messages, _ := s.servers["plainothers.example"].Messages()
+		kept, _ := os.ReadFile(s.path("sendmail/kept-bob@program.below.example"))
+		return slices.ContainsFunc(messages, func(m mta.Message) bool { return strings.Contains(string(m.Raw), "bob@elsewhere.example") }) && len(kept) > 0
+	})
+	said := found(s.sendmail)
+	if all := strings.Join(said, ""); len(said) != 2 || !strings.Contains(all, " elsewhere.example ") || !strings.Contains(all, " .below.example ") {
+		t.Errorf("check says %q", said)
+	}
+
+	// A smart host is the domain's server, or mail waits. One for an address in the place of all is a way around.
+	smart := s.startSendmail(t, "smart", "define(`SMART_HOST', `relay:[127.77.99.21]')dnl")
+	m := s.mail(t, smart, "alice@contoso.com", "bob@good.example")
+	m.waitsFor(t, "bob@good.example", notTrusted)
+	if said := found(smart); len(said) != 2 {
+		t.Errorf("check says of a smart host: %q", said)
+	}
+	another := s.startSendmail(t, "another", "define(`SMART_HOST', `smtp:all@plainothers.example')dnl")
+	s.mail(t, another, "alice@contoso.com", "carol@self.example")
+	waitUntil(t, "what leads elsewhere", func() bool {
+		messages, _ := s.servers["plainothers.example"].Messages()
+		return slices.ContainsFunc(messages, func(m mta.Message) bool { return strings.Contains(string(m.Raw), "carol@self.example") })
+	})
+	if said := found(another); len(said) != 3 || !strings.Contains(strings.Join(said, ""), "SMART_HOST is smtp:all@plainothers.example") {
+		t.Errorf("check says of another address: %q", said)
+	}
+
 	// A map of another name is none of the daemon's, which must not be taken for its leave.
 	renamed := s.startSendmailWith(t, "renamed", strings.NewReplacer("Ksendmail ", "Kdomains ", "$(sendmail ", "$(domains ").Replace(sendingLines(t)))
 	if why := s.mail(t, renamed, "alice@contoso.com", "bob@self.example").outcome(t, "bob@self.example"); why == "" {
 		t.Error("it was sent, with a map of another name")
 	}
-	s.list(t, s.listed())
 }
 
 // testSendmailDown: without the daemon Sendmail sends nothing to anybody, whatever flags the map has lost, and goes on

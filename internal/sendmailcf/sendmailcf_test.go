@@ -134,6 +134,9 @@ func TestSendingAsks(t *testing.T) {
 		{"Ksendmail socket -T<TMPF> inet:18892@127.0.0.1\n" + hook + rule, "", "that door is off"},
 		{"Ksendmail socket -T<TMPF> inet:18892@127.0.0.1\n" + rule, "inet:127.0.0.1:18892", "does not ask"},
 		{"Ksendmail socket -T<TMPF> inet:18892@127.0.0.1\n" + hook, "inet:127.0.0.1:18892", "does not ask"},
+		// What is behind the first word without a dash does not count (map_parseargs).
+		{"Ksendmail socket inet:18892@127.0.0.1 -T<TMPF>\n" + hook + rule, "inet:127.0.0.1:18892", ""},
+		{"Ksendmail socket -T <TMPF> inet:18892@127.0.0.1\n" + hook + rule, "inet:127.0.0.1:18892", "all of it waits"},
 		{"Ksendmail hash /etc/mail/sendmail\n" + hook + rule, "inet:127.0.0.1:18892", "does not ask"},
 	} {
 		s, err := parse(strings.NewReader(version + c.cf))
