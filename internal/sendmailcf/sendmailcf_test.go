@@ -155,6 +155,24 @@ func TestSendingAsks(t *testing.T) {
 	}
 }
 
+// TestKeptSessions: what makes mail wait for the next run is worth a warning, and what sending.mc sets is not.
+func TestKeptSessions(t *testing.T) {
+	const asks = "V10/Berkeley\nKsendmail socket -T<TMPF> inet:18892@127.0.0.1\nR$*\t$: $1 $| $>\"Local_tls_rcpt\" $1\nR<ASK> $+\t$: $(sendmail $1 $: ? $)\nO ConnectionCacheSize=0\n"
+	for options, want := range map[string]bool{"": false, "#O ConnectionCacheSize=2\n": false, "O ConnectionCacheSize=4\n": true} {
+		s, err := parse(strings.NewReader(asks + options))
+		if err != nil {
+			t.Fatal(err)
+		}
+		warned := false
+		for _, f := range Check(s, Want{MilterListen: "unix:/m", Sending: true, TLSMapListen: "inet:127.0.0.1:18892"}) {
+			warned = warned || f.Parameter == "ConnectionCacheSize" && f.Severity == finding.Warning
+		}
+		if warned != want {
+			t.Errorf("%q: warned is %v", options, warned)
+		}
+	}
+}
+
 // TestTimes: a filter that is given too little time is worth a warning.
 func TestTimes(t *testing.T) {
 	for times, want := range map[string]bool{
