@@ -186,6 +186,13 @@ func checkSendmail(cfg *config.Config, file string) ([]finding.Finding, error) {
 		return nil, exitf(exitNotNow, "check --sendmail: %w", err)
 	}
 	want := sendmailcf.Want{MilterListen: cfg.Milter.Listen.String(), Sending: cfg.Snapshot.Send.Len() > 0, TLSMapListen: cfg.TLSMap.Listen.String()}
+	want.Send = func(yield func(string) bool) {
+		for entry := range cfg.Snapshot.Send.All() {
+			if cfg.Snapshot.Partner(entry).Mode == policy.ModeEnforce && !yield(entry) {
+				return
+			}
+		}
+	}
 	for entry := range cfg.Snapshot.Receive.All() {
 		want.MTAEvidence = want.MTAEvidence || cfg.Snapshot.Partner(entry).Evidence == policy.EvidenceMTA
 	}

@@ -18,6 +18,7 @@ func TestPostfix(t *testing.T) {
 	}
 	err := apart.Run(t, func() {
 		s := setUp(t)
+		s.startPostfix(t)
 		for _, sub := range []struct {
 			name string
 			run  func(*testing.T, *site)

@@ -2,6 +2,7 @@ package sendmailcf
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,8 @@ type Want struct {
 	MTAEvidence  bool   // a partner has evidence = "mta"
 	Sending      bool   // there are domains on the send list
 	TLSMapListen string // [tlsmap] listen
+
+	Send iter.Seq[string] // the domains on that list that are held to something; nil for none
 }
 
 // mcFile is the file that lines are for. sendmail.cf is made of it.
@@ -42,7 +45,9 @@ func Check(s *Settings, want Want) []finding.Finding {
 	c.fingerprint()
 	c.tls()
 	c.crl()
+	c.features()
 	c.sending()
+	c.routes(want.Send)
 	slices.SortStableFunc(c.found, func(a, b finding.Finding) int { return int(b.Severity) - int(a.Severity) })
 	return c.found
 }
@@ -57,6 +62,9 @@ func (c *checker) sending() {
 		c.put(finding.Error, "", "", `Sendmail asks %s about mail going out, and that door is off ([tlsmap] listen = ""): all of it waits`, c.s.SendMap)
 	case !reaches(c.s.SendMap, c.want.TLSMapListen):
 		c.put(finding.Error, "", "", "Sendmail asks %s about mail going out, and domain-secured listens at %s ([tlsmap] listen): all of it waits, or somebody else answers", c.s.SendMap, c.want.TLSMapListen)
+	}
+	if size := c.s.option("ConnectionCacheSize"); c.s.SendMap != "" && size != "" && size != "0" {
+		c.put(finding.Warning, "ConnectionCacheSize", "define(`confMCI_CACHE_SIZE', `0')dnl", "Sendmail keeps sessions (ConnectionCacheSize=%s): where send_verify is names, one message of a queue run goes out, and others wait for the next run", size)
 	}
 }
 

@@ -182,6 +182,88 @@ func TestTLSClaims(t *testing.T) {
 	}
 }
 
+// TestFeatureClaims: what is said to be taken from clients is, by the access map or a rule, and nothing else is.
+func TestFeatureClaims(t *testing.T) {
+	r := newRig(t)
+	const own, ownRule = "Srv_Features:127.0.0.1\t", "LOCAL_SRV_FEATURES\nR$*\t$# "
+	for _, c := range []struct {
+		name    string
+		access  string // "" for no map
+		ruleset string
+		said    string // how severe it is, "" for nothing
+		tls     bool   // is offered
+		verify  string // of who presents a certificate, as Sendmail says
+	}{
+		{name: "no map", tls: true, verify: "FAIL"},
+		{name: "nothing of the kind", access: "Connect:192.0.2.1\tREJECT\nTLS_Clt:192.0.2.1\tVERIFY\n", tls: true, verify: "FAIL"},
+		{name: "no STARTTLS", access: own + "S\n", said: "warning"},
+		{name: "no certificate", access: "# a list\n" + own + "V\n", said: "warning", tls: true, verify: "NOT"},
+		{name: "another case", access: "SRV_FEATURES:127.0.0.1 A V\n", said: "warning", tls: true, verify: "NOT"},
+		{name: "in small letters", access: own + "s v\n", tls: true, verify: "FAIL"},
+		{name: "in one word", access: own + "AVS\n", tls: true, verify: "FAIL"},
+		{name: "of a network", access: "Srv_Features:127\tS\n", said: "warning"},
+		{name: "of all", access: "Srv_Features:\tV\n", said: "error", tls: true, verify: "NOT"},
+		{name: "a rule", ruleset: ownRule + "S", said: "warning"},
+		{name: "a rule about certificates", ruleset: ownRule + "A V", said: "warning", tls: true, verify: "NOT"},
+		{name: "a rule about something else", ruleset: ownRule + "A", tls: true, verify: "FAIL"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := mta.SendmailOptions{Common: mta.Common{Hostname: "mx1.contoso.com", Domains: []string{"contoso.com"}, Certificate: r.server}}
+			if c.access != "" {
+				path := (&rig{t, r.dir, r.server}).file("access", []byte(c.access), 0o644, 0, 0)
+				if err := mta.MakeSendmailMap(t.Context(), path, c.access); err != nil {
+					t.Fatal(err)
+				}
+				o.Config = append(o.Config, "FEATURE(`access_db', `hash -T<TMPF> "+path+"')dnl")
+			}
+			if c.ruleset != "" {
+				o.Rulesets = append(o.Rulesets, c.ruleset)
+			}
+			s, err := mta.StartSendmail(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			settings, err := Read(s.ConfigFile())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var said []string
+			for _, f := range Check(settings, wanted) {
+				if f.Parameter == "srv_features" {
+					said = append(said, f.Severity.String())
+				}
+			}
+			if got := strings.Join(said, " "); got != c.said {
+				t.Errorf("it says %q, want %q", got, c.said)
+			}
+			other, err := pki.SelfSigned(pki.LeafOptions{CommonNames: []string{"mail1.fabrikam.com"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			pair := other.TLSCertificate()
+			reply, err := smtpclient.Send(t.Context(), smtpclient.Options{Addr: s.Addr(), TLS: true, Certificate: &pair}, mail)
+			if (err == nil && reply.Accepted()) != c.tls {
+				t.Fatalf("with TLS: %v, %v, want %v", reply, err, c.tls)
+			}
+			if !c.tls {
+				return
+			}
+			m, err := s.Delivered(t.Context(), func(mta.Message) bool { return true })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found := verified.FindStringSubmatch(strings.Join(m.Header["Received"], " ")); found == nil || found[1] != c.verify {
+				t.Errorf("verify is %q, want %s", found, c.verify)
+			}
+		})
+	}
+}
+
 // TestDaemonClaims: a daemon may do without TLS, and without our filter.
 func TestDaemonClaims(t *testing.T) {
 	r := newRig(t)

@@ -27,12 +27,14 @@ func Read(file string) (*Settings, error) {
 	}
 	s.File = file
 	s.lookAtTLS()
+	s.lookAtFeatures()
+	s.Mailers.read(func(string) bool { return true })
 	return s, nil
 }
 
 // parse reads a configuration: its commands are a letter at the beginning of a line (op.me section 5).
 func parse(r io.Reader) (*Settings, error) {
-	s := &Settings{Options: map[string]string{}}
+	s := &Settings{Options: map[string]string{}, programs: map[string]string{}}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxFile)
 	command, version := "", false
@@ -73,13 +75,48 @@ func (s *Settings) command(line string) {
 		s.Filters = append(s.Filters, parseFilter(line[1:]))
 	case strings.HasPrefix(line, "K"):
 		// The name of the map is what the daemon is asked for.
-		if words := strings.Fields(line[1:]); len(words) > 2 && words[0] == "sendmail" && words[1] == "socket" {
-			s.sendMap = words[len(words)-1]
+		switch name, class, file := mapLine(line[1:]); {
+		case name == "sendmail" && class == "socket":
+			s.sendMap = file
+		case name == "access":
+			s.Access.file = textOf(class, file)
+		case name == "mailertable":
+			s.Mailers.file = textOf(class, file)
 		}
+	case strings.HasPrefix(line, "DS"):
+		s.SmartHost = strings.TrimSpace(line[2:])
+	case strings.HasPrefix(line, "M"):
+		name, rest, _ := strings.Cut(line[1:], ",")
+		fields := map[byte]string{}
+		equates(rest, func(letter byte, value string) { fields[letter] = value })
+		// With a program that is not told the recipient Sendmail speaks SMTP, as with a server (op.me section 5.4).
+		if path := fields['P']; path != "[IPC]" && path != "[TCP]" && strings.Contains(fields['A'], "$u") {
+			s.programs[strings.TrimSpace(name)] = path
+		}
+	case strings.HasPrefix(line, "S"):
+		s.ruleset = strings.TrimSpace(line[1:])
 	case strings.HasPrefix(line, "R"):
-		s.callsHook = s.callsHook || strings.Contains(line, `$>"Local_tls_rcpt"`)
-		s.asks = s.asks || strings.Contains(line, "$(sendmail ")
+		s.rule(line)
 	}
+}
+
+// rule notes what of a ruleset matters here.
+func (s *Settings) rule(line string) {
+	s.callsHook = s.callsHook || strings.Contains(line, `$>"Local_tls_rcpt"`)
+	s.asks = s.asks || strings.Contains(line, "$(sendmail ")
+	s.asksFeatures = s.asksFeatures || s.ruleset == "srv_features" && strings.Contains(line, "$(access ")
+	if _, features, answers := strings.Cut(line, "$#"); answers && s.ruleset == "Local_srv_features" && takesAway(features) != "" {
+		s.localFeatures = strings.TrimSpace(features)
+	}
+}
+
+// textOf returns where the text of a map lies, "" if it is not of the kinds that makemap(8) makes, or text itself.
+func textOf(class, file string) string {
+	switch class {
+	case "hash", "btree", "dbm", "cdb", "text":
+		return file
+	}
+	return ""
 }
 
 // equates reads "name=value" after "name=value", and calls take with the first letter of each name: more does not

@@ -134,6 +134,9 @@ func TestSendingAsks(t *testing.T) {
 		{"Ksendmail socket -T<TMPF> inet:18892@127.0.0.1\n" + hook + rule, "", "that door is off"},
 		{"Ksendmail socket -T<TMPF> inet:18892@127.0.0.1\n" + rule, "inet:127.0.0.1:18892", "does not ask"},
 		{"Ksendmail socket -T<TMPF> inet:18892@127.0.0.1\n" + hook, "inet:127.0.0.1:18892", "does not ask"},
+		// What is behind the first word without a dash does not count (map_parseargs).
+		{"Ksendmail socket inet:18892@127.0.0.1 -T<TMPF>\n" + hook + rule, "inet:127.0.0.1:18892", ""},
+		{"Ksendmail socket -T <TMPF> inet:18892@127.0.0.1\n" + hook + rule, "inet:127.0.0.1:18892", "all of it waits"},
 		{"Ksendmail hash /etc/mail/sendmail\n" + hook + rule, "inet:127.0.0.1:18892", "does not ask"},
 	} {
 		s, err := parse(strings.NewReader(version + c.cf))
@@ -148,6 +151,24 @@ func TestSendingAsks(t *testing.T) {
 		}
 		if (said == "") != (c.want == "") || !strings.Contains(said, c.want) {
 			t.Errorf("%q at %q: %q, want %q", c.cf, c.listen, said, c.want)
+		}
+	}
+}
+
+// TestKeptSessions: what makes mail wait for the next run is worth a warning, and what sending.mc sets is not.
+func TestKeptSessions(t *testing.T) {
+	const asks = "V10/Berkeley\nKsendmail socket -T<TMPF> inet:18892@127.0.0.1\nR$*\t$: $1 $| $>\"Local_tls_rcpt\" $1\nR<ASK> $+\t$: $(sendmail $1 $: ? $)\nO ConnectionCacheSize=0\n"
+	for options, want := range map[string]bool{"": false, "#O ConnectionCacheSize=2\n": false, "O ConnectionCacheSize=4\n": true} {
+		s, err := parse(strings.NewReader(asks + options))
+		if err != nil {
+			t.Fatal(err)
+		}
+		warned := false
+		for _, f := range Check(s, Want{MilterListen: "unix:/m", Sending: true, TLSMapListen: "inet:127.0.0.1:18892"}) {
+			warned = warned || f.Parameter == "ConnectionCacheSize" && f.Severity == finding.Warning
+		}
+		if warned != want {
+			t.Errorf("%q: warned is %v", options, warned)
 		}
 	}
 }

@@ -21,8 +21,16 @@ type Settings struct {
 	KeyPair string
 	CRL     CRLFile
 
-	sendMap         string // that of the K line
-	callsHook, asks bool   // tls_rcpt comes to the ruleset, and the ruleset to the map
+	Access    Map    // of it, what clients are offered
+	Mailers   Map    // the mailertable
+	SmartHost string // what SMART_HOST says
+
+	sendMap         string            // that of the K line
+	callsHook, asks bool              // tls_rcpt comes to the ruleset, and the ruleset to the map
+	asksFeatures    bool              // srv_features asks the access map
+	localFeatures   string            // what a rule of the site's own answers to srv_features, if that takes something away
+	programs        map[string]string // that mailers hand messages to
+	ruleset         string            // that of the rule at hand
 }
 
 // Filter is a milter that Sendmail knows. That alone does not mean that it is asked.

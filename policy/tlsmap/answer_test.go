@@ -56,7 +56,7 @@ func TestAnswerToSendmail(t *testing.T) {
 		version, fingerprint string
 		want                 string
 	}{
-		{"nothing", nil, "TLSv1.3", shown, "NOTFOUND "},
+		{"nothing", nil, "TLSv1.3", shown, "OK NONE"},
 		{"the certificate", prints, "TLSv1.3", shown, "OK TEMP+ENCR:128"},
 		{"in other case", prints, "tlsv1.2", strings.ToUpper(shown), "OK TEMP+ENCR:128"},
 		{"another certificate", prints, "TLSv1.3", "ac" + shown[2:], "OK TEMP+VERIFY:999+WAIT:certificate-not-expected"},

@@ -12,6 +12,9 @@ import (
 const (
 	// neverGood has mail wait, whatever the server does: no cipher has 999 bits.
 	neverGood = "TEMP+VERIFY:999"
+	// notListed is for that ruleset: to it, no answer at all and one that there is nothing
+	// are the same (op.me, "K": the value of "$:"), and mail must wait for the first.
+	notListed = "OK NONE"
 	// because is for the ruleset in contrib/sendmail/sending.mc alone: TLS_connection comes
 	// to 999 bits first.
 	because = "+WAIT:"
@@ -36,11 +39,12 @@ func Access(bits int, names ...string) string {
 }
 
 // sendmailKey is what the ruleset in contrib/sendmail asks: DOMAIN/VERSION/FINGERPRINT. The
-// last two are those of the session with the server, "" if it showed no certificate.
+// last two are those of the session with the server, "" if it showed no certificate. A dot
+// before a domain is what somebody wrote there, and no second thought as Postfix has it.
 func sendmailKey(key string) (domain, version, fingerprint string) {
 	domain, rest, _ := strings.Cut(key, "/")
 	version, fingerprint, _ = strings.Cut(rest, "/")
-	return domain, version, fingerprint
+	return strings.TrimLeft(strings.TrimSpace(domain), "."), version, fingerprint
 }
 
 // appendAccess renders what is insisted on for contrib/sendmail/sending.mc. Of the
@@ -48,7 +52,7 @@ func sendmailKey(key string) (domain, version, fingerprint string) {
 // on all of them.
 func appendAccess(b []byte, d *policy.Demand, version, fingerprint string) []byte {
 	if d == nil {
-		return append(b, notFound...)
+		return append(b, notListed...)
 	}
 	b = append(b, found...)
 	shown, err := policy.ParseHash(fingerprint)

@@ -123,7 +123,9 @@ func TestServer(t *testing.T) {
 		expect(t, c, "NOTFOUND ")
 		// Sendmail's.
 		say(netstring("sendmail unlisted.example//"))
-		expect(t, c, "NOTFOUND ")
+		expect(t, c, "OK NONE")
+		say(netstring("sendmail .a.example/TLSv1.3/AB:CD"))
+		expect(t, c, "OK TEMP+VERIFY:128+CN:a.example")
 		say(netstring("sendmail a.example/TLSv1.3/AB:CD"))
 		expect(t, c, "OK TEMP+VERIFY:128+CN:a.example")
 		say(netstring("sendmail a.example"))

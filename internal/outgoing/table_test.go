@@ -26,9 +26,10 @@ type row struct {
 	sni  bool // it shows something else to who names no host
 	tls  uint16
 
-	status string // of Postfix
-	said   string // by Postfix, behind the status
-	logged string // by the daemon, in the line about the domain
+	status   string // of Postfix
+	said     string // by Postfix, behind the status
+	sendmail string // why it waits there, "" if it does not
+	logged   string // by the daemon, in the line about the domain
 }
 
 func byRoot(s *site) *pki.CA     { return s.root }
@@ -43,6 +44,12 @@ const (
 	unverified = "Server certificate not verified)"
 	noPolicy   = "client TLS configuration problem)"
 	vetted     = `revocation = "require"`
+
+	otherName   = "the certificate has another name"
+	notTrusted  = "the certificate is not trusted"
+	noneShown   = "the server shows no certificate"
+	notExpected = "certificate-not-expected"
+	rootsUnsaid = "roots-need-send_verify-vetted"
 )
 
 // listedName is what the issuing authority publishes its revocations for.
@@ -67,43 +74,43 @@ func (s *site) table() []row {
 		{domain: "cn.example", leaf: pki.LeafOptions{CommonNames: []string{"mail1.cn.example"}}, status: "sent"},
 		{domain: "onename.example", host: "mail2.mail.onename.example", leaf: names("mail.onename.example"), status: "sent", logged: "mail.onename.example"},
 		{domain: "mail.below.example", leaf: names("*.below.example"), status: "sent"},
-		{domain: "deep.example", host: "mail1.us.deep.example", leaf: names("mail1.us.deep.example"), status: "deferred", said: unverified, logged: "doubt=mx-outside-domain"},
-		{domain: "wrong.example", leaf: names("mail1.other.example"), status: "deferred", said: unverified, logged: "doubt=certificate-not-trusted"},
+		{domain: "deep.example", host: "mail1.us.deep.example", leaf: names("mail1.us.deep.example"), status: "deferred", said: unverified, sendmail: otherName, logged: "doubt=mx-outside-domain"},
+		{domain: "wrong.example", leaf: names("mail1.other.example"), status: "deferred", said: unverified, sendmail: otherName, logged: "doubt=certificate-not-trusted"},
 		{domain: "ignoredcn.example", leaf: pki.LeafOptions{CommonNames: []string{"mail1.ignoredcn.example"}, DNSNames: []string{"x.other.example"}}, status: "deferred", said: unverified},
-		{domain: "self.example", self: true, leaf: names("mail1.self.example"), status: "deferred", said: unverified},
-		{domain: "stranger.example", by: byStranger, leaf: names("mail1.stranger.example"), status: "deferred", said: unverified},
-		{domain: "expired.example", leaf: past("mail1.expired.example"), status: "deferred", said: unverified},
-		{domain: "plain.example", none: true, status: "deferred", said: "(TLS is required, but was not offered by host mail1.plain.example", logged: "doubt=no-starttls"},
-		{domain: "hosted.example", host: "mx.provider.example", leaf: names("mx.provider.example"), status: "deferred", said: unverified, logged: "doubt=mx-outside-domain"},
+		{domain: "self.example", self: true, leaf: names("mail1.self.example"), status: "deferred", said: unverified, sendmail: notTrusted},
+		{domain: "stranger.example", by: byStranger, leaf: names("mail1.stranger.example"), status: "deferred", said: unverified, sendmail: notTrusted},
+		{domain: "expired.example", leaf: past("mail1.expired.example"), status: "deferred", said: unverified, sendmail: notTrusted},
+		{domain: "plain.example", none: true, status: "deferred", said: "(TLS is required, but was not offered by host mail1.plain.example", sendmail: noneShown, logged: "doubt=no-starttls"},
+		{domain: "hosted.example", host: "mx.provider.example", leaf: names("mx.provider.example"), status: "deferred", said: unverified, sendmail: otherName, logged: "doubt=mx-outside-domain"},
 		{domain: "provider.example", partner: `names = ["mx.hoster.example"]`, host: "mx.hoster.example", leaf: names("mx.hoster.example"), status: "sent"},
 		{domain: "wildprovider.example", partner: `names = ["*.wildhoster.example"]`, host: "mx.wildhoster.example", leaf: names("*.wildhoster.example"), status: "sent"},
 		{domain: "strict.example", partner: `name_match = "strict"`, leaf: names("strict.example"), status: "sent"},
-		{domain: "strictwild.example", partner: `name_match = "strict"`, leaf: names("mail1.strictwild.example", "*.strictwild.example"), status: "deferred", said: unverified},
-		{domain: "own.example", partner: `roots = ["other.pem"]`, by: byOther, leaf: names("mail1.own.example"), status: "sent"},
-		{domain: "notown.example", partner: `roots = ["other.pem"]`, leaf: names("mail1.notown.example"), status: "deferred", said: unverified},
-		{domain: "both.example", partner: `roots = ["system", "other.pem"]`, by: byOther, leaf: names("mail1.both.example"), status: "sent"},
-		{domain: "old.example", partner: `min_tls = "TLSv1.3"`, tls: tls.VersionTLS12, leaf: names("mail1.old.example"), status: "deferred", said: "(Cannot start TLS: handshake failure)"},
-		{domain: "weak.example", partner: `min_bits = 256`, tls: tls.VersionTLS12, leaf: names("mail1.weak.example"), status: "sent"},
+		{domain: "strictwild.example", partner: `name_match = "strict"`, leaf: names("mail1.strictwild.example", "*.strictwild.example"), status: "deferred", said: unverified, sendmail: otherName},
+		{domain: "own.example", partner: `roots = ["other.pem"]`, by: byOther, leaf: names("mail1.own.example"), status: "sent", sendmail: rootsUnsaid},
+		{domain: "notown.example", partner: `roots = ["other.pem"]`, leaf: names("mail1.notown.example"), status: "deferred", said: unverified, sendmail: rootsUnsaid},
+		{domain: "both.example", partner: `roots = ["system", "other.pem"]`, by: byOther, leaf: names("mail1.both.example"), status: "sent", sendmail: rootsUnsaid},
+		{domain: "old.example", partner: `min_tls = "TLSv1.3"`, tls: tls.VersionTLS12, leaf: names("mail1.old.example"), status: "deferred", said: "(Cannot start TLS: handshake failure)", sendmail: "tls-too-weak"},
+		{domain: "weak.example", partner: `min_bits = 256`, tls: tls.VersionTLS12, leaf: names("mail1.weak.example"), status: "sent", sendmail: "the cipher is too weak"},
 		{domain: "byhost.example", unlisted: true, leaf: names("byhost.example"), status: "deferred", said: unverified},
 		{domain: "mail1.byhost.example", host: "-"},
 
 		// By certificates that were judged here.
 		{domain: "vetted.example", partner: vetted, by: byIssuing, leaf: s.listedName("mail1.vetted.example"), status: "sent", logged: "verify=vetted"},
 		{domain: "vettedtwo.example", partner: `send_verify = "vetted"`, leaf: names("mail1.vettedtwo.example"), status: "sent"},
-		{domain: "vettedsni.example", partner: `send_verify = "vetted"`, leaf: names("mail1.vettedsni.example"), sni: true, status: "sent"},
+		{domain: "vettedsni.example", partner: `send_verify = "vetted"`, leaf: names("mail1.vettedsni.example"), sni: true, status: "sent", sendmail: notExpected},
 		{domain: "vettedown.example", partner: "send_verify = \"vetted\"\nroots = [\"other.pem\"]", by: byOther, leaf: names("mail1.vettedown.example"), status: "sent"},
-		{domain: "revoked.example", partner: vetted, by: byIssuing, leaf: revoked, status: "deferred", said: noPolicy, logged: "reason=certificate-revoked"},
-		{domain: "unknown.example", partner: vetted, by: byIssuing, leaf: unpublished, status: "deferred", said: noPolicy, logged: "reason=revocation-unknown"},
-		{domain: "nosource.example", partner: vetted, leaf: names("mail1.nosource.example"), status: "deferred", said: noPolicy, logged: "reason=revocation-unavailable"},
-		{domain: "vself.example", partner: vetted, self: true, leaf: names("mail1.vself.example"), status: "deferred", said: noPolicy, logged: "reason=certificate-not-trusted"},
-		{domain: "vwrong.example", partner: vetted, by: byIssuing, leaf: s.listedName("mail1.other.example"), status: "deferred", said: noPolicy, logged: "reason=certificate-host-mismatch"},
-		{domain: "vexpired.example", partner: vetted, leaf: past("mail1.vexpired.example"), status: "deferred", said: noPolicy, logged: "reason=certificate-expired"},
-		{domain: "vplain.example", partner: vetted, none: true, status: "deferred", said: noPolicy, logged: "reason=no-starttls"},
-		{domain: "vhosted.example", partner: vetted, host: "mx.vprovider.example", by: byIssuing, leaf: s.listedName("mx.vprovider.example"), status: "deferred", said: noPolicy, logged: "reason=certificate-host-mismatch"},
+		{domain: "revoked.example", partner: vetted, by: byIssuing, leaf: revoked, status: "deferred", said: noPolicy, sendmail: "certificate-revoked", logged: "reason=certificate-revoked"},
+		{domain: "unknown.example", partner: vetted, by: byIssuing, leaf: unpublished, status: "deferred", said: noPolicy, sendmail: "revocation-unknown", logged: "reason=revocation-unknown"},
+		{domain: "nosource.example", partner: vetted, leaf: names("mail1.nosource.example"), status: "deferred", said: noPolicy, sendmail: "revocation-unavailable", logged: "reason=revocation-unavailable"},
+		{domain: "vself.example", partner: vetted, self: true, leaf: names("mail1.vself.example"), status: "deferred", said: noPolicy, sendmail: "certificate-not-trusted", logged: "reason=certificate-not-trusted"},
+		{domain: "vwrong.example", partner: vetted, by: byIssuing, leaf: s.listedName("mail1.other.example"), status: "deferred", said: noPolicy, sendmail: "certificate-host-mismatch", logged: "reason=certificate-host-mismatch"},
+		{domain: "vexpired.example", partner: vetted, leaf: past("mail1.vexpired.example"), status: "deferred", said: noPolicy, sendmail: "certificate-expired", logged: "reason=certificate-expired"},
+		{domain: "vplain.example", partner: vetted, none: true, status: "deferred", said: noPolicy, sendmail: "no-starttls", logged: "reason=no-starttls"},
+		{domain: "vhosted.example", partner: vetted, host: "mx.vprovider.example", by: byIssuing, leaf: s.listedName("mx.vprovider.example"), status: "deferred", said: noPolicy, sendmail: "certificate-host-mismatch", logged: "reason=certificate-host-mismatch"},
 
 		// More of them is below.
 		{domain: "covered.example", partner: "subdomains = true", leaf: names("mail1.covered.example"), status: "sent"},
-		{domain: "xn--mnchen-3ya.example", self: true, leaf: names("mail1.xn--mnchen-3ya.example"), status: "deferred", said: unverified},
+		{domain: "xn--mnchen-3ya.example", self: true, leaf: names("mail1.xn--mnchen-3ya.example"), status: "deferred", said: unverified, sendmail: notTrusted},
 		{domain: "many.example", partner: "subdomains = true\nsend_verify = \"vetted\"", leaf: names("mail1.many.example"), status: "sent"},
 
 		// Not held to anything.
@@ -126,9 +133,10 @@ func (s *site) pinned(t *testing.T) (rows []row, tables string) {
 		switch domain {
 		case "keypin.example":
 			pin = c.KeyFingerprint()
+			r.sendmail = notExpected // Sendmail tells no key
 		case "otherpin.example":
 			pin = strings.Repeat("0A:", 31) + "0A"
-			r.status, r.said = "deferred", unverified
+			r.status, r.said, r.sendmail = "deferred", unverified, notExpected
 		}
 		s.records(t, "%s MX 10 mail1.%[1]s\nmail1.%[1]s A %s\n", domain, s.serve(t, domain, mta.FakeOptions{Common: mta.Common{Certificate: c}}))
 		rows = append(rows, r)
@@ -209,6 +217,11 @@ func (s *site) listed() string {
 		}
 	}
 	return text
+}
+
+// rows are those with a server: of the table, and those of pins.
+func (s *site) rows() []row {
+	return slices.DeleteFunc(slices.Concat(s.table(), s.pins), func(r row) bool { return r.host == "-" })
 }
 
 // testTable sends a message to everyone.
