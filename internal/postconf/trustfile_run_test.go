@@ -20,6 +20,7 @@ import (
 // leaves.
 type trustCase struct {
 	name    string
+	main    []string
 	service string // master.cf
 	dir     string // where the file is; %Q is the queue directory, %D a folder beside it
 	seen    string // tlsmap.queue_directory; %Q if empty
@@ -36,6 +37,9 @@ const (
 	free     = "smtp unix - - n - - smtp"
 	asRoot   = "smtp unix - n y - - smtp"
 )
+
+// exported is a table in place of the daemon.
+var exported = []string{"smtp_tls_policy_maps = inline:{ { good.test = secure match=good.test tafile=roots/roots.pem }, { impostor.test = secure }, { pinned.test = secure } }"}
 
 func chmod(mode os.FileMode, up int) func(*testing.T, string) {
 	return func(t *testing.T, path string) {
@@ -110,6 +114,9 @@ var trustCases = []trustCase{
 		says: []string{"there is no file %F, which the daemon writes"}, moved: "%Q/roots"},
 	{name: "missing, not chrooted", service: free, dir: "%D/roots", spoil: removed(0), warning: true,
 		says: []string{"there is no file %F, which the daemon writes"}, moved: "%D/roots"},
+	{name: "exported", main: exported, service: chrooted, dir: "%Q/roots"},
+	{name: "exported, missing", main: exported, service: chrooted, dir: "%Q/roots", spoil: removed(0),
+		says: []string{`there is no file %F, which "export postfix" writes: make the table anew`}, moved: "%Q/roots"},
 	{name: "directory missing", service: chrooted, dir: "%Q/roots", spoil: removed(1),
 		says: []string{"there is no directory %d: make it"}, moved: "%Q/roots"},
 	{name: "missing, and out of the chroot", service: chrooted, dir: "%D/roots", spoil: removed(0), says: []string{"locked into %Q, and %F is not in there"},
@@ -179,7 +186,7 @@ func (s *sendingSite) tryTrustFile(t *testing.T, c trustCase) {
 	if c.spoil != nil {
 		c.spoil(t, file.Path)
 	}
-	settings := s.configure(t, nil, []string{c.service})
+	settings := s.configure(t, c.main, []string{c.service})
 	settings.OpenTrustFiles(t.Context(), []TrustFile{file})
 	found := s.findings(settings)
 	line, log := s.send(t, "good.test")
