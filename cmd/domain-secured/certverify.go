@@ -42,7 +42,7 @@ The exit code is 0 for good, 1 for refused, 75 if that cannot be told now
 		var q verifyFlags
 		repeated(flags, &q.roots, "roots", "chains end in the certificates of `FILE`, or in \"system\"; may be repeated")
 		repeated(flags, &q.untrusted, "untrusted", "chains may lead over the certificates of `FILE`; may be repeated")
-		repeated(flags, &q.crls, "crl", "use the CRL in `FILE`; may be repeated")
+		repeated(flags, &q.crls, "crl", "use the CRLs in `FILE`, DER or PEM; may be repeated")
 		flags.StringVar(&q.at, "at", "", "judge as of this `TIME`, as in 2026-11-22T12:00:00Z (default now)")
 		flags.StringVar(&q.domain, "domain", "", "ask for a name that speaks for `DOMAIN`")
 		flags.StringVar(&q.nameMatch, "name-match", "", "by this `RULE`: exchange or strict")
@@ -132,8 +132,8 @@ func (q *verifyFlags) checker(c *call, cfg *config.Config, at time.Time) (*revoc
 	return checker, end, nil
 }
 
-// readableList makes sure that a file begins like a CRL. It is read again later, so
-// a pipe will not do.
+// readableList makes sure that a file holds what begins like CRLs. It is read again
+// later, so a pipe will not do.
 func readableList(name string) error {
 	stat, err := os.Stat(name)
 	if err != nil {
@@ -147,7 +147,10 @@ func readableList(name string) error {
 		return inputError(err)
 	}
 	defer file.Close()
-	if _, err := crl.Issuer(file); err != nil {
+	if stat, err = file.Stat(); err != nil {
+		return inputError(err)
+	}
+	if _, err := crl.Blocks(file, stat.Size()); err != nil {
 		return exitf(exitInput, "%s: %w", name, err)
 	}
 	return nil

@@ -30,7 +30,8 @@ their CRLs are fetched for that.
 With --postfix it also reads the live settings of Postfix (of /etc/postfix, or of
 another directory with --postfix=DIR) with postconf(1), and says what would let
 listed mail through unjudged or refuse it all, each with the line to put into
-main.cf. With --sendmail it reads Sendmail's (/etc/mail/sendmail.cf, or another file
+main.cf. As root it also tries, as Postfix's user and in its chroot, to open the files
+with partners' roots. With --sendmail it reads Sendmail's (/etc/mail/sendmail.cf, or another file
 with --sendmail=FILE), and looks at the files for TLS that are named there.
 
 The exit code is 78 if the configuration cannot be used, 1 if the mail server needs
@@ -164,11 +165,24 @@ func checkPostfix(ctx context.Context, cfg *config.Config, dir string) ([]findin
 		PolicyListen: cfg.Policy.Listen.String(), MilterListen: cfg.Milter.Listen.String(),
 		Sends: cfg.Snapshot.Send.Len() > 0, TLSMapListen: cfg.TLSMap.Listen.String(), PostfixVersion: cfg.PostfixVersion,
 	}
+	var trust []postconf.TrustFile
+	bundles := sendingSettings(cfg, nil).Bundles
 	for entry := range cfg.Snapshot.Send.All() {
-		if p := cfg.Snapshot.Partner(entry); p.Mode == policy.ModeEnforce {
-			want.Send = append(want.Send, postconf.Destination{Domain: entry, Subdomains: p.Subdomains})
+		p := cfg.Snapshot.Partner(entry)
+		if p.Mode != policy.ModeEnforce {
+			continue
+		}
+		want.Send = append(want.Send, postconf.Destination{Domain: entry, Subdomains: p.Subdomains})
+		if path, told := bundles.For(p); path != "" {
+			i := slices.IndexFunc(trust, func(f postconf.TrustFile) bool { return f.Path == path })
+			if i < 0 {
+				i = len(trust)
+				trust = append(trust, postconf.TrustFile{Path: path, Told: told, Text: p.Roots.PEM})
+			}
+			trust[i].Domains = append(trust[i].Domains, entry)
 		}
 	}
+	settings.OpenTrustFiles(ctx, trust)
 	if err := settings.LookUp(ctx, want.Send, want.TLSMapListen); err != nil {
 		return nil, exitf(exitNotNow, "check --postfix: asking Postfix's tables: %w", err)
 	}

@@ -33,16 +33,54 @@ func (b Bundles) write(r *policy.Roots) (string, error) {
 	if b.Dir == "" {
 		return "", errNoBundles
 	}
-	name := filepath.Join(b.Dir, bundleName(r))
+	name, told := b.names(r)
 	if there, err := os.ReadFile(name); err != nil || !bytes.Equal(there, r.PEM) {
 		if err := b.writeNew(name, r.PEM); err != nil {
 			return "", fmt.Errorf("writing a partner's roots for Postfix, see tlsmap.tafile_dir: %w", err)
 		}
 	}
+	return told, nil
+}
+
+// names returns where the file with these roots is, and as the mail server is to open it.
+func (b Bundles) names(r *policy.Roots) (name, told string) {
+	name = filepath.Join(b.Dir, bundleName(r))
 	if below, err := filepath.Rel(b.QueueDirectory, name); b.QueueDirectory != "" && err == nil && filepath.IsLocal(below) {
-		return below, nil
+		return name, below
 	}
-	return name, nil
+	return name, name
+}
+
+// For returns the file that a mail server needs for a partner: where it is, and as the
+// mail server is told of it; "" if it needs none, or if there is no folder for it.
+func (b Bundles) For(p *policy.Partner) (name, told string) {
+	if b.Dir == "" || p.Mode != policy.ModeEnforce || p.Sending() != policy.SendVerifyNames || p.Roots == nil || p.Roots.PEM == nil {
+		return "", ""
+	}
+	return b.names(p.Roots)
+}
+
+// prepare writes the files before they are asked for, so that it is said at once if one
+// cannot be written, and that "check" finds them.
+func (b Bundles) prepare(s *policy.Snapshot) error {
+	var problems []error
+	seen := make(map[string]bool)
+	need := func(p *policy.Partner) {
+		if name, _ := b.For(p); name != "" && !seen[name] {
+			seen[name] = true
+			_, err := b.write(p.Roots)
+			problems = append(problems, err)
+		}
+	}
+	if s.Send.Len() > 0 {
+		need(s.Defaults)
+	}
+	for _, p := range s.Partners {
+		if s.Send.Contains(p.Domain) {
+			need(p)
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // writeNew writes a file that anybody may read, and that is there whole or not at all.

@@ -98,6 +98,9 @@ func (i *Insister) Use(s Settings) {
 	if err := s.Bundles.tidy(s.Snapshot, before); err != nil {
 		i.log.Warn("removing files of root certificates that nobody needs any more", "error", err)
 	}
+	if err := s.Bundles.prepare(s.Snapshot); err != nil {
+		i.log.Warn("mail to partners with roots of their own waits", "reason", NoRootsFile, "error", err)
+	}
 }
 
 // Close ends what is under way and waits for it.

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -302,11 +303,11 @@ func testReload(t *testing.T, s *site) {
 		t.Fatal(err)
 	}
 	s.hangUp(t)
+	if n := bundles(); n != 2 { // also of those that nobody has written to yet
+		t.Errorf("%d files of roots, want 2", n)
+	}
 	if line := s.outcome(t, s.send(t, "alice@contoso.com", "bob@own.example"), "bob@own.example", nil); !sent(line) {
 		t.Error(line)
-	}
-	if n := bundles(); n != 1 {
-		t.Errorf("%d files of roots, want 1", n)
 	}
 }
 
@@ -344,19 +345,22 @@ func testCheck(t *testing.T, s *site) {
 			t.Fatal(err)
 		}
 	}
-	check := func() string {
+	check := func(as *syscall.Credential) string {
 		t.Helper()
-		out, err := exec.CommandContext(t.Context(), s.binary, "check", "--config", s.config, "--postfix="+s.postfix.ConfigDir()).Output()
+		c := exec.CommandContext(t.Context(), s.binary, "check", "--config", s.config, "--postfix="+s.postfix.ConfigDir())
+		c.Env = append(os.Environ(), "SSL_CERT_FILE="+s.path("root.pem")) // as the daemon has it
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+		out, err := c.Output()
 		if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 			t.Fatal(err)
 		}
 		return string(out)
 	}
-	if out := check(); strings.Contains(out, "smtp_tls_") {
+	if out := check(nil); strings.Contains(out, "smtp_tls_") {
 		t.Errorf("%s", out)
 	}
 	digest("md5")
-	if out := check(); !strings.Contains(out, "smtp_tls_fingerprint_digest = sha256") {
+	if out := check(nil); !strings.Contains(out, "smtp_tls_fingerprint_digest = sha256") {
 		t.Errorf("%s", out)
 	}
 	id := s.send(t, "alice@contoso.com", "bob@vetted.example")
@@ -365,4 +369,32 @@ func testCheck(t *testing.T, s *site) {
 	}
 	digest("sha256")
 	s.outcome(t, id, "bob@vetted.example", sent)
+	// What the chrooted smtp(8) may not read: mail waits for that, and check says for what.
+	roots := s.path("postfix/queue/roots")
+	said := "mail for own.example and notown.example waits, as Postfix cannot read the partner's roots: user postfix may not pass the directory " +
+		roots + " (drwx------ root:root): chmod o+x " + roots + "\n"
+	if out := check(nil); strings.Contains(out, "roots") {
+		t.Errorf("%s", out)
+	}
+	if err := os.Chmod(roots, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if out := check(nil); !strings.Contains(out, said) {
+		t.Errorf("want %s: %s", said, out)
+	}
+	unknown := ", and mail for own.example and notown.example waits if it cannot: only root can try that: run this as root\n"
+	if out := check(&syscall.Credential{Uid: 65534, Gid: 65534}); !strings.Contains(out, unknown) || strings.Contains(out, said) {
+		t.Errorf("want %s: %s", unknown, out)
+	}
+	id = s.send(t, "alice@contoso.com", "bob@own.example")
+	if line := s.outcome(t, id, "bob@own.example", nil); !strings.Contains(line, "(client TLS configuration problem)") {
+		t.Error(line)
+	}
+	if err := os.Chmod(roots, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	if out := check(nil); strings.Contains(out, "roots") {
+		t.Errorf("%s", out)
+	}
+	s.outcome(t, id, "bob@own.example", sent)
 }

@@ -59,6 +59,7 @@ func (c *checker) delivers() {
 			[]setting{{"tls_required_enable", "no"}})
 	}
 	c.client()
+	c.trustFiles()
 }
 
 // asked looks at whether smtp(8) is told what to insist on.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -57,12 +58,24 @@ type sendingSite struct {
 	dir     string
 	postfix *mta.Postfix
 	master  string // master.cf
-	demands map[string]*policy.Demand
 	want    Want
+
+	mu      sync.Mutex
+	demands map[string]*policy.Demand
 }
 
 // Insist implements [policy.Insister].
-func (s *sendingSite) Insist(d policy.Destination) *policy.Demand { return s.demands[d.Name] }
+func (s *sendingSite) Insist(d policy.Destination) *policy.Demand {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.demands[d.Name]
+}
+
+func (s *sendingSite) setDemand(domain string, d *policy.Demand) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.demands[domain] = d
+}
 
 func newSendingSite(t *testing.T) *sendingSite {
 	t.Helper()

@@ -41,6 +41,8 @@ type Service struct {
 	Params     Params              // what main.cf means with these overrides applied
 	Entry      string              // the whole entry on one line (postconf -M)
 	Client     []ClientCertificate // of smtp(8), one for each kind of key at most
+
+	trust []trustFile // see OpenTrustFiles
 }
 
 // String is the service as master.cf starts its line: "smtp inet".

@@ -6,6 +6,8 @@
 // into the index costs one small read. [Question] holds the rules: what indexes,
 // complete and delta, say of one certificate.
 //
+// [Blocks] finds the lists in a file that holds several.
+//
 // Every doubt is an error or [Unknown]. Nothing but a current, fitting, rightly
 // signed list that covers every reason makes a certificate [Good].
 package crl

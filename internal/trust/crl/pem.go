@@ -39,7 +39,7 @@ func der(r io.Reader) (io.Reader, error) {
 	return p, nil
 }
 
-// A pemReader decodes the one block of a file.
+// A pemReader decodes one block, which is all that may be there: see [Blocks].
 type pemReader struct {
 	text   *bufio.Reader
 	octets io.Reader
@@ -94,7 +94,7 @@ func (p *pemReader) finish() error {
 		case err != nil:
 			return fmt.Errorf("reading the CRL: %w", err)
 		case !isSpace(octet):
-			return fmt.Errorf("%w: something follows its PEM: put each CRL into a file of its own", ErrMalformed)
+			return fmt.Errorf("%w: something follows its PEM", ErrMalformed)
 		}
 	}
 }

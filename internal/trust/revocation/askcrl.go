@@ -74,7 +74,7 @@ func (h *hunt) fetch(a crl.Answer) crl.Answer {
 		urgent bool
 		err    error
 	}
-	results := make(chan result, maxPlaces+len(h.settings.Files))
+	results := make(chan result, maxPlaces+len(h.places)) // what is not waited for must not wait
 	release, wait := h.wait()
 	defer release()
 	running, urgent, reading := 0, 0, 0
@@ -157,7 +157,7 @@ func (h *hunt) fetchPlace(p *place, wait, extra bool) error {
 
 func (h *hunt) startList(p *place, n int) *job {
 	l := listing{
-		Checker: h.Checker, client: h.settings.Fetch, key: p.keys[n], address: p.addresses[n], signers: h.signers,
+		Checker: h.Checker, client: h.settings.Fetch, key: p.keys[n], address: p.addresses[n], part: p.part, signers: h.signers,
 		useless: func(info *crl.Info) error { return useless(info, h.question, p.delta) },
 	}
 	with := l.key

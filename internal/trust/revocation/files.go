@@ -1,12 +1,14 @@
 package revocation
 
 import (
+	"bytes"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,17 +22,41 @@ type files struct {
 	known map[string]file
 }
 
-// A file is one of them: its state, and who wrote the list.
+// A file is one of them: its state, and the lists in it.
 type file struct {
-	name   string
-	state  string
-	issuer []byte // DER of Name
-	err    error
+	name  string
+	state string
+	lists []part
+	err   error
+}
+
+// A part is one of the lists in a file.
+type part struct {
+	name, state string
+	crl.Block
+	number int  // in the file, from 1
+	nth    int  // of those of its issuer in there, from 1
+	alone  bool // there is no other in the file
 }
 
 const fileScheme = "file:"
 
-func (f file) address() string { return fileScheme + f.name }
+// address names a part for a person.
+func (p *part) address() string {
+	if p.alone {
+		return fileScheme + p.name
+	}
+	return fmt.Sprintf("%s%s, CRL %d", fileScheme, p.name, p.number)
+}
+
+// key is by the issuer of the list and not by its place in the file, so that lists of
+// others may come and go.
+func (p *part) key(issuer *x509.Certificate) key {
+	if p.nth <= 1 {
+		return keyOf(fileScheme+p.name, issuer)
+	}
+	return keyOf(fmt.Sprintf("%s%s\x00%d", fileScheme, p.name, p.nth), issuer)
+}
 
 // all returns the files with these names.
 func (fs *files) all(names []string, log *slog.Logger) []file {
@@ -64,15 +90,15 @@ func (fs *files) all(names []string, log *slog.Logger) []file {
 	return all
 }
 
-// peek reads who wrote a list. If it cannot be read, that is as it was before.
+// peek finds the lists in a file. If it cannot be read, they are as they were before.
 func (f file) peek(name, state string) file {
 	f.name, f.state, f.err = name, state, nil
 	r, err := os.Open(name)
 	if err == nil {
 		defer r.Close()
-		var issuer []byte
-		if issuer, err = crl.Issuer(r); err == nil {
-			f.issuer = issuer
+		var lists []part
+		if lists, err = partsOf(r, name); err == nil {
+			f.lists = lists
 		}
 	}
 	if err != nil {
@@ -81,42 +107,78 @@ func (f file) peek(name, state string) file {
 	return f
 }
 
+// partsOf finds the lists in a file as it is now.
+func partsOf(r *os.File, name string) ([]part, error) {
+	stat, err := r.Stat()
+	if err != nil {
+		return nil, err
+	}
+	blocks, err := crl.Blocks(r, stat.Size())
+	if err != nil {
+		return nil, err
+	}
+	nth := make(map[string]int)
+	parts := make([]part, len(blocks))
+	for i, b := range blocks {
+		nth[string(b.Issuer)]++
+		parts[i] = part{name: name, state: stateOf(stat), Block: b, number: i + 1, nth: nth[string(b.Issuer)], alone: len(blocks) == 1}
+	}
+	return parts, nil
+}
+
 // stateOf tells whether a file has changed.
 func stateOf(info fs.FileInfo) string {
 	return fmt.Sprintf("%d octets of %s", info.Size(), info.ModTime().UTC().Format(time.RFC3339Nano))
 }
 
 // current reports whether an index is of a file as it is now.
-func (fs *files) current(from crl.Source) bool {
+func (fs *files) current(name string, from crl.Source) bool {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	return fs.known[strings.TrimPrefix(from.URL, fileScheme)].state == from.ETag
+	return fs.known[name].state == from.ETag
 }
 
 // speaksOf reports whether who wrote the list may say something of a certificate.
-func (f file) speaksOf(c *x509.Certificate, points []crl.Point) bool {
-	if crl.SameName(f.issuer, c.RawIssuer) {
+func (p *part) speaksOf(c *x509.Certificate, points []crl.Point) bool {
+	if crl.SameName(p.Issuer, c.RawIssuer) {
 		return true
 	}
 	for _, point := range points {
-		if point.IssuedBy(f.issuer) {
+		if point.IssuedBy(p.Issuer) {
 			return true
 		}
 	}
 	return false
 }
 
-// openFile opens a file by its address.
-func openFile(address string) (*os.File, crl.Source, error) {
-	name := strings.TrimPrefix(address, fileScheme)
-	r, err := os.Open(name)
-	if err != nil {
-		return nil, crl.Source{}, fmt.Errorf("reading a CRL of revocation.crl_files: %w", err)
+// open opens the file of a part, and finds the part in it.
+func (p *part) open() (r *os.File, list io.Reader, from crl.Source, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("reading a CRL of revocation.crl_files: %w", err)
+			if r != nil {
+				r.Close()
+			}
+		}
+	}()
+	if r, err = os.Open(p.name); err != nil {
+		return nil, nil, from, err
 	}
 	stat, err := r.Stat()
 	if err != nil {
-		r.Close()
-		return nil, crl.Source{}, fmt.Errorf("reading a CRL of revocation.crl_files: %w", err)
+		return r, nil, from, err
 	}
-	return r, crl.Source{URL: address, ETag: stateOf(stat)}, nil
+	now := *p
+	if stateOf(stat) != p.state { // it has changed since it was looked at
+		parts, err := partsOf(r, p.name)
+		if err != nil {
+			return r, nil, from, fmt.Errorf("%s: %w", p.name, err)
+		}
+		i := slices.IndexFunc(parts, func(other part) bool { return other.nth == p.nth && bytes.Equal(other.Issuer, p.Issuer) })
+		if i < 0 {
+			return r, nil, from, fmt.Errorf("%s: it has changed, and the CRL is no longer in it", p.address())
+		}
+		now = parts[i]
+	}
+	return r, io.NewSectionReader(r, now.Offset, now.Size), crl.Source{URL: now.address(), ETag: now.state}, nil
 }

@@ -23,6 +23,7 @@ type place struct {
 	addresses []string
 	keys      []key // of the addresses
 	file      bool
+	part      *part // of the file
 	delta     bool
 
 	index   *crl.Index // the list, once it is at hand
@@ -64,11 +65,16 @@ func rank(uri string) int {
 // certificate.
 func (h *hunt) takeFiles(c *x509.Certificate, points []crl.Point) {
 	for _, f := range h.files.all(h.settings.Files, h.Log) {
-		// Nobody knows of whom one is that could never be read.
-		if f.issuer == nil || f.speaksOf(c, points) {
-			h.places = append(h.places, &place{
-				addresses: []string{f.address()}, keys: []key{keyOf(f.address(), h.chain[1])}, file: true, tried: f.err != nil, err: f.err,
-			})
+		parts := f.lists
+		if parts == nil { // nobody knows of whom one is that could never be read
+			parts = []part{{name: f.name, alone: true}}
+		}
+		for i := range parts {
+			if part := &parts[i]; f.lists == nil || part.speaksOf(c, points) {
+				h.places = append(h.places, &place{
+					addresses: []string{part.address()}, keys: []key{part.key(h.chain[1])}, file: true, part: part, tried: f.err != nil, err: f.err,
+				})
+			}
 		}
 	}
 }
@@ -87,7 +93,7 @@ func (h *hunt) look() {
 			}
 			// What was read before stays if the file is spoilt.
 			if p.file {
-				p.changed = !h.files.current(index.Info().Source)
+				p.changed = !h.files.current(p.part.name, index.Info().Source)
 			} else {
 				p.changed = p.changed || h.lists.lost(k)
 			}
