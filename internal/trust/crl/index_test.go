@@ -296,7 +296,7 @@ func TestInfo(t *testing.T) {
 	o.Entries = crlmaker.Of(crlmaker.Entry{Serial: big.NewInt(1), Issuer: otherName})
 	source := Source{URL: "http://crl.example/<1>.crl", ETag: `"tag"`, LastModified: "Sun, 22 Nov 2026 12:00:00 GMT", Fetched: time.Now().UTC().Truncate(time.Second)}
 	options := signers(ca.Certificate.Leaf)
-	options.Source = source
+	options.Source = func() Source { return source }
 	x, err := Build(bytes.NewReader(der1(t, o)), filepath.Join(t.TempDir(), "index"), options)
 	if err != nil {
 		t.Fatal(err)
