@@ -55,6 +55,9 @@ type Answer struct {
 func (a Answer) Detail() string {
 	switch a.Status {
 	case Good:
+		if len(a.By) == 1 && !a.released {
+			return a.By[0].without
+		}
 		var detail string
 		for i, list := range a.By {
 			before := "not on "

@@ -12,7 +12,9 @@ import (
 
 // Options are for [Build].
 type Options struct {
-	Source Source
+	// Source is asked where the list is from once all of it has been read; nil: that
+	// is not kept.
+	Source func() Source
 	// Signers returns the certificates that may have signed a list of this issuer
 	// (DER of Name), by a key with this identifier if that is not nil. Certificates
 	// of other names, or whose key may not sign CRLs, do no harm.
@@ -45,7 +47,11 @@ func Build(r io.Reader, path string, o Options) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := c.info(l, signer, o.Source)
+	var from Source
+	if o.Source != nil {
+		from = o.Source()
+	}
+	info, err := c.info(l, signer, from)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ const (
 	trailerSize = len(magic) + 8 + 4 + 4 + 8*len(hashKeys{}) + sha256.Size
 	fenceSize   = 8
 
-	perBucket  = 64 // records, at most on average
+	perBucket  = 32 // records, at most on average
 	maxBucket  = 1 << 20
 	maxBuckets = 1 << 24
 	maxInfo    = 8 << 20
@@ -204,6 +204,7 @@ func (x *Index) bucket(number int) (bucket []byte, err error) {
 
 // search looks for a serial number in a bucket.
 func (x *Index) search(bucket, issuer, key []byte) (reason Reason, listed bool, err error) {
+	last := key[len(key)-1]
 	for len(bucket) > 0 {
 		n := recordLen(bucket)
 		if n == 0 {
@@ -211,7 +212,8 @@ func (x *Index) search(bucket, issuer, key []byte) (reason Reason, listed bool, 
 		}
 		record := bucket[:n]
 		bucket = bucket[n:]
-		if !bytes.Equal(serialOf(record), key) {
+		// The last octet alone tells most of them apart.
+		if record[n-1] != last || !bytes.Equal(serialOf(record), key) {
 			continue
 		}
 		same, err := x.sameIssuer(record, issuer)

@@ -58,6 +58,7 @@ type Info struct {
 	issuers [][][]byte // directory names
 	text    string     // for a person
 	due     string     // NextUpdate, for a person
+	without string     // that it does not have a certificate, for a person
 }
 
 // FreshestPoints are where the list says that its delta CRLs are (RFC 5280
@@ -85,6 +86,7 @@ func (i *Info) describe() {
 	}
 	i.text = fmt.Sprintf("%s%s of %q%s, issued %s", kind, number, nameText(i.Issuer), from, stamp(i.ThisUpdate))
 	i.due = stamp(i.NextUpdate)
+	i.without = "not on " + i.text + ", next due " + i.due
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -115,7 +115,11 @@ type part struct {
 	slot  []byte // nil until there is a record, then slotSize
 	n     int    // octets of it
 	slots []uint32
+	full  int // octets of those slots
 }
+
+// octets are those of all its records.
+func (p *part) octets() int { return p.full + p.n }
 
 func newSpill(dir string) *spill { return &spill{keys: newHashKeys(), dir: dir} }
 
@@ -157,7 +161,7 @@ func (s *spill) next(p *part) error {
 	}
 	p.slots = append(p.slots, s.slots)
 	s.slots++
-	p.n = 0
+	p.full, p.n = p.full+p.n, 0
 	return nil
 }
 

@@ -1,116 +1,146 @@
 package crl
 
 import (
-	"bufio"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
 )
 
+// maxSorters is how many parts are sorted at the same time.
+const maxSorters = 2
+
 // writeIndex writes what index.go describes.
-func writeIndex(file io.Writer, s *spill, info *Info) error {
+func writeIndex(file io.WriterAt, s *spill, info *Info) error {
 	bits := 0 // of the hash, beyond those that make the part
 	for s.records > perBucket*parts<<bits {
 		bits++
 	}
-	w := &indexWriter{
-		out: bufio.NewWriterSize(file, 64<<10), keys: s.keys, bits: bits,
-		ends: make([]int, 1<<bits),
+	w := &indexWriter{file: file, spill: s, bits: bits, fence: make([]byte, parts<<bits*fenceSize)}
+	end := 0
+	for i := range w.from {
+		w.from[i] = end
+		end += s.part[i].octets()
 	}
-	var in []byte
-	var err error
-	for part := range parts {
-		if in, err = s.load(part, in[:0]); err != nil {
-			return err
-		}
-		if err := w.part(in); err != nil {
-			return err
-		}
+	var problems [maxSorters]error
+	var all sync.WaitGroup
+	for i := range min(maxSorters, runtime.GOMAXPROCS(0)) {
+		all.Go(func() { problems[i] = w.sort() })
 	}
-	if w.records != s.records {
-		return fmt.Errorf("sorting the CRL: %d entries were written to the disk, %d came back", s.records, w.records)
+	all.Wait()
+	if err := cmp.Or(problems[:]...); err != nil {
+		return err
+	}
+	if n := int(w.records.Load()); n != s.records {
+		return fmt.Errorf("sorting the CRL: %d entries were written to the disk, %d came back", s.records, n)
 	}
 	data, err := info.marshal()
 	if err != nil {
 		return err
 	}
-	head := append(w.fence, data...)
 	trailer := []byte(magic)
-	trailer = binary.LittleEndian.AppendUint64(trailer, uint64(w.end))
+	trailer = binary.LittleEndian.AppendUint64(trailer, uint64(end))
 	trailer = binary.LittleEndian.AppendUint32(trailer, uint32(parts<<bits))
 	trailer = binary.LittleEndian.AppendUint32(trailer, uint32(len(data)))
 	for _, key := range s.keys {
 		trailer = binary.LittleEndian.AppendUint64(trailer, key)
 	}
 	trailer = append(trailer, make([]byte, trailerSize-len(trailer))...)
+	head := append(w.fence, data...)
 	copy(trailer[trailerSize-len(info.Sum):], headSum(head, trailer))
-	// A bufio.Writer keeps its error.
-	_, _ = w.out.Write(head)
-	_, _ = w.out.Write(trailer)
-	if err := w.out.Flush(); err != nil {
+	return w.write(append(head, trailer...), end)
+}
+
+// An indexWriter sorts parts into buckets, each part where it belongs in the file.
+type indexWriter struct {
+	file  io.WriterAt
+	spill *spill
+	bits  int
+	from  [parts]int // where the buckets of a part begin
+	fence []byte
+
+	next    atomic.Int32 // the part that nobody has begun with
+	records atomic.Int64 // of the parts so far
+}
+
+func (w *indexWriter) write(b []byte, at int) error {
+	if _, err := w.file.WriteAt(b, int64(at)); err != nil {
 		return fmt.Errorf("writing the CRL's index: %w", err)
 	}
 	return nil
 }
 
-// An indexWriter sorts parts into buckets.
-type indexWriter struct {
-	out  *bufio.Writer
-	keys hashKeys
-	bits int
+// sort sorts one part after the other, until there is none left.
+func (w *indexWriter) sort() error {
+	s := sorter{indexWriter: w, ends: make([]int, 1<<w.bits)}
+	for {
+		part := int(w.next.Add(1)) - 1
+		if part >= parts {
+			return nil
+		}
+		if err := s.part(part); err != nil {
+			w.next.Store(parts)
+			return err
+		}
+	}
+}
 
-	// Of the parts so far.
-	fence   []byte
-	end     int // of their buckets
-	records int
-
-	of     []uint32 // the bucket of each record of a part
-	ends   []int    // of each bucket of a part, in sorted
+// A sorter is what one of those who sort needs.
+type sorter struct {
+	*indexWriter
+	in     []byte
+	of     []uint32 // the bucket of each record
+	ends   []int    // of each bucket, in sorted
 	sorted []byte
 }
 
-// part writes the buckets of one part.
-func (w *indexWriter) part(in []byte) error {
-	w.of = w.of[:0]
-	clear(w.ends)
+func (s *sorter) part(part int) (err error) {
+	if s.in, err = s.spill.load(part, s.in[:0]); err != nil {
+		return err
+	}
+	s.of = s.of[:0]
+	clear(s.ends)
 	total := 0
-	for record := range records(in) {
-		bucket := w.keys.sum(serialOf(record)) << 6 >> 6 >> (26 - w.bits)
-		w.of = append(w.of, bucket)
-		w.ends[bucket] += len(record)
+	for record := range records(s.in) {
+		bucket := s.spill.keys.sum(serialOf(record)) << 6 >> 6 >> (26 - s.bits)
+		s.of = append(s.of, bucket)
+		s.ends[bucket] += len(record)
 		total += len(record)
-		w.records++
 	}
-	if cap(w.sorted) < total {
-		w.sorted = make([]byte, total)
+	// What is longer would get into the next part's place.
+	if written := s.spill.part[part].octets(); total != written {
+		return fmt.Errorf("sorting the CRL: %d octets were written to the disk, %d came back", written, total)
 	}
-	w.sorted = w.sorted[:total]
+	s.records.Add(int64(len(s.of)))
+	if cap(s.sorted) < total {
+		s.sorted = make([]byte, total)
+	}
+	s.sorted = s.sorted[:total]
 	at := 0
-	for i, size := range w.ends {
+	for i, size := range s.ends {
 		if size > maxBucket {
 			return fmt.Errorf("%w: it lists the same certificate over and over", ErrTooLarge)
 		}
-		w.ends[i], at = at, at+size
+		s.ends[i], at = at, at+size
 	}
 	i := 0
-	for record := range records(in) {
-		bucket := w.of[i]
-		w.ends[bucket] += copy(w.sorted[w.ends[bucket]:], record)
+	for record := range records(s.in) {
+		bucket := s.of[i]
+		s.ends[bucket] += copy(s.sorted[s.ends[bucket]:], record)
 		i++
 	}
-	start := 0
-	for _, end := range w.ends {
-		sum := crc32.Checksum(w.sorted[start:end], castagnoli)
-		w.fence = binary.LittleEndian.AppendUint32(w.fence, uint32(w.end+end))
-		w.fence = binary.LittleEndian.AppendUint32(w.fence, sum)
+	start, from := 0, s.from[part]
+	fence := s.fence[part<<s.bits*fenceSize:]
+	for i, end := range s.ends {
+		binary.LittleEndian.PutUint32(fence[i*fenceSize:], uint32(from+end))
+		binary.LittleEndian.PutUint32(fence[i*fenceSize+4:], crc32.Checksum(s.sorted[start:end], castagnoli))
 		start = end
 	}
-	w.end += total
-	if _, err := w.out.Write(w.sorted); err != nil {
-		return fmt.Errorf("writing the CRL's index: %w", err)
-	}
-	return nil
+	return s.write(s.sorted, from)
 }
 
 // records are those of a part, without what fills its slots. They end at one that

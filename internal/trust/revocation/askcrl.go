@@ -19,6 +19,11 @@ type hunt struct {
 	signers  []*x509.Certificate // who issued the certificate is the first
 	places   []*place
 	named    bool // the certificate names a place
+
+	space struct { // enough for nearly every certificate
+		places   [1]place
+		pointers [2]*place
+	}
 }
 
 // askLists asks CRLs about the first certificate of a chain: RFC 5280 section
@@ -32,7 +37,8 @@ func (i *inquiry) askLists(chain []*x509.Certificate) Answer {
 	h := &hunt{inquiry: i, chain: chain, question: ready.question, signers: chain[1:2]}
 	points := h.question.Points()
 	h.named = len(points) > 0
-	places := slices.Clone(ready.places)
+	places := append(h.space.places[:0], ready.places...)
+	h.places = h.space.pointers[:0]
 	for n := range places {
 		h.places = append(h.places, &places[n])
 	}
@@ -45,15 +51,16 @@ func (i *inquiry) askLists(chain []*x509.Certificate) Answer {
 		a = h.ask()
 	}
 	// Who else may sign leads to further questions, so it is asked only if it matters.
-	wanted := func(p *place) bool { return h.wanted(p, a) }
-	if a.Status == crl.Unknown || slices.ContainsFunc(h.places, wanted) || slices.ContainsFunc(h.places, h.foreign) {
+	wants := h.wants(a)
+	if a.Status == crl.Unknown || wants || slices.ContainsFunc(h.places, h.foreign) {
 		if others := i.signers(chain); len(others) > 0 {
 			h.signers = append(slices.Clip(h.signers), others...)
 			h.question, _ = crl.NewQuestion(chain[0], chain[1], others...) // it has been made before
 			a = h.ask()
+			wants = h.wants(a)
 		}
 	}
-	if slices.ContainsFunc(h.places, wanted) {
+	if wants {
 		a = h.fetch(a)
 	}
 	return h.answer(a)
@@ -61,7 +68,8 @@ func (i *inquiry) askLists(chain []*x509.Certificate) Answer {
 
 // ask asks what is at hand.
 func (h *hunt) ask() crl.Answer {
-	return h.question.Ask(h.at, h.settings.Grace, h.indexes()...)
+	var space [2]crl.List
+	return h.question.Ask(h.at, h.settings.Grace, h.indexes(space[:0])...)
 }
 
 // maxReading bounds the files that are read at the same time for one question.

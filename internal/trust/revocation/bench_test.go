@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,8 +22,9 @@ import (
 
 // BenchmarkAsk is whether a certificate is revoked whose list has 100 MB: the first
 // time, when it is fetched over loopback and read, and the times after that.
-// Beside it crypto/x509, which is given the list as a file. peak-MB is the most
-// memory that the process had, the server and all.
+// Beside it crypto/x509, which is given the list as a file. cpu-ms is the time of
+// all processors and peak-MB the most memory that the process had, the server and
+// all.
 func BenchmarkAsk(b *testing.B) {
 	w := newWorld(b)
 	w.ca = must(w.root.Intermediate(pki.CAOptions{Name: "Large CA", Key: pki.RSA2048, CRL: []string{w.url("/root.crl")}}))
@@ -38,7 +40,7 @@ func BenchmarkAsk(b *testing.B) {
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	b.Run("first", func(b *testing.B) {
 		b.SetBytes(size)
-		defer peak(b)()
+		defer measure(b)()
 		for b.Loop() {
 			c := New(Options{Dir: b.TempDir(), Clock: time.Now, Log: quiet}, w.settings())
 			ask(c)
@@ -51,6 +53,7 @@ func BenchmarkAsk(b *testing.B) {
 		ask(c)
 		q := w.question(leaf)
 		const times = 100_000 // one time is too short
+		start := cpu(b)
 		for b.Loop() {
 			for range times {
 				if c.Ask(context.Background(), q).Status != Good {
@@ -59,10 +62,11 @@ func BenchmarkAsk(b *testing.B) {
 			}
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*times), "ns/question")
+		b.ReportMetric(float64((cpu(b)-start).Nanoseconds())/float64(b.N*times), "cpu-ns/question")
 	})
 	b.Run("crypto-x509", func(b *testing.B) {
 		b.SetBytes(size)
-		defer peak(b)()
+		defer measure(b)()
 		for b.Loop() {
 			list := must(x509.ParseRevocationList(must(os.ReadFile(path))))
 			if err := list.CheckSignatureFrom(w.ca.Certificate.Leaf); err != nil {
@@ -100,18 +104,28 @@ func (w *world) writeLarge(path string) int64 {
 	return size
 }
 
-// peak begins to measure memory, and returns what reports the most there was.
-func peak(b *testing.B) func() {
+// measure begins to measure, and returns what reports it.
+func measure(b *testing.B) func() {
 	debug.FreeOSMemory()
 	// proc(5): 5 resets the peak.
 	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
 		b.Fatal(err)
 	}
+	start := cpu(b)
 	return func() {
+		b.ReportMetric(float64((cpu(b)-start).Milliseconds())/float64(b.N), "cpu-ms/op")
 		for line := range strings.Lines(string(must(os.ReadFile("/proc/self/status")))) {
 			if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
 				b.ReportMetric(float64(must(strconv.Atoi(strings.Fields(value)[0])))/1024, "peak-MB")
 			}
 		}
 	}
+}
+
+func cpu(b *testing.B) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

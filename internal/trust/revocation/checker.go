@@ -152,7 +152,6 @@ func (a Answer) definite() bool { return a.Source != "" }
 // Ask answers a question. It waits for the network until ctx is done, if it has
 // to; what is being fetched then goes on, for the next one who asks.
 func (c *Checker) Ask(ctx context.Context, q Question) Answer {
-	questions := maxQuestions
-	i := &inquiry{Checker: c, ctx: ctx, settings: c.settings.Load(), others: q.Others, at: q.At, questions: &questions}
+	i := &inquiry{Checker: c, ctx: ctx, settings: c.settings.Load(), others: q.Others, at: q.At, trail: &trail{questions: maxQuestions}}
 	return i.ask(q.Chain)
 }

@@ -27,77 +27,63 @@ type listing struct {
 	useless func(*crl.Info) error
 }
 
-// fetch gets the list, if it has changed there.
+// fetch gets the list, if it has changed there. It is read, sorted and hashed as it
+// comes: nothing of it counts before its end has come and its signature is verified.
 func (l *listing) fetch(ctx context.Context) error {
 	release, err := l.jobs.turn(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	spool, err := l.spool()
-	if err != nil {
-		return err
-	}
-	defer spool.Close()
 	current := l.lists.current(l.key, l.Clock())
 	var previous fetch.Validators
 	if current != nil && l.Clock().Before(current.Info().NextUpdate) {
 		previous = fetch.Validators{ETag: current.Info().Source.ETag, LastModified: current.Info().Source.LastModified}
 	}
-	result, err := l.client.Get(ctx, l.address, previous, spool, crl.MaxSize)
-	if err != nil {
-		return err
-	}
-	now := l.Clock()
-	if result.NotModified {
+	a := l.arrive(ctx, previous)
+	defer a.stop()
+	err = l.build(a, current, func() crl.Source {
+		v := a.result.Validators
+		return crl.Source{URL: l.address, ETag: v.ETag, LastModified: v.LastModified, Fetched: l.Clock()}
+	})
+	var failed *notFetched
+	switch {
+	case errors.Is(err, errNotModified):
+		now := l.Clock()
 		l.lists.confirm(l.key, now)
 		return l.usable(current.Info(), now)
+	case errors.As(err, &failed):
+		return failed.err
 	}
-	if _, err := spool.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("reading what was fetched: %w", err)
-	}
-	return l.build(spool, current, crl.Source{
-		URL: l.address, ETag: result.Validators.ETag, LastModified: result.Validators.LastModified, Fetched: now,
-	})
-}
-
-// spool returns a file without a name in the folder.
-func (c *Checker) spool() (*os.File, error) {
-	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
-		return nil, fmt.Errorf("making the folder of CRLs: %w", err)
-	}
-	file, err := os.CreateTemp(c.Dir, ".new-*")
-	if err != nil {
-		return nil, fmt.Errorf("storing a CRL: %w", err)
-	}
-	if err := os.Remove(file.Name()); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("storing a CRL: %w", err)
-	}
-	return file, nil
+	return err
 }
 
 // readFile reads a list of the operator's.
 func (l *listing) readFile() error {
-	if err := os.MkdirAll(l.Dir, 0o755); err != nil {
-		return fmt.Errorf("making the folder of CRLs: %w", err)
-	}
 	file, list, source, err := l.part.open()
 	if err != nil {
 		return err
 	}
 	defer file.Close()
 	source.Fetched = l.Clock()
-	return l.build(bufio.NewReader(list), l.lists.current(l.key, l.Clock()), source)
+	return l.build(bufio.NewReader(list), l.lists.current(l.key, l.Clock()), func() crl.Source { return source })
 }
 
 // errSame: it is the list that is there.
 var errSame = errors.New("it is the same list")
 
-// build makes a list the one for its key, if it follows the current one.
-func (l *listing) build(r io.Reader, current *crl.Index, from crl.Source) error {
+// build makes a list the one for its key, if it follows the current one. Where it
+// is from is asked at its end.
+func (l *listing) build(r io.Reader, current *crl.Index, source func() crl.Source) error {
+	if err := os.MkdirAll(l.Dir, 0o755); err != nil {
+		return fmt.Errorf("making the folder of CRLs: %w", err)
+	}
+	var from crl.Source
 	index, err := crl.Build(r, l.lists.path(l.key), crl.Options{
-		Source:  from,
+		Source: func() crl.Source {
+			from = source()
+			return from
+		},
 		Signers: func(_, _ []byte) []*x509.Certificate { return l.signers },
 		Accept: func(info *crl.Info) error {
 			switch {
@@ -115,7 +101,7 @@ func (l *listing) build(r io.Reader, current *crl.Index, from crl.Source) error 
 		l.lists.confirm(l.key, from.Fetched)
 		index = current
 	} else if err != nil {
-		return fmt.Errorf("%q: %w", from.URL, err)
+		return fmt.Errorf("%q: %w", l.address, err)
 	} else {
 		l.lists.put(l.key, index, l.signers, from.Fetched)
 		l.Log.Debug("new CRL", "crl", index.Info().String(), "entries", index.Info().Entries)

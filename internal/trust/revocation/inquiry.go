@@ -18,9 +18,15 @@ type inquiry struct {
 	settings *Settings
 	others   []*x509.Certificate
 	at       time.Time
-	asking   []*x509.Certificate // about whom it is asked now, the first question first
-	// questions is how many more there may be.
-	questions *int
+	*trail
+}
+
+// A trail is how an inquiry got to where it is. What follows from a question has
+// the question's.
+type trail struct {
+	asking    [maxDepth]*x509.Certificate // about whom it is asked now, the first question first
+	depth     int                         // how many they are
+	questions int                         // how many more there may be
 }
 
 // Bounds of the questions that follow from questions.
@@ -36,14 +42,15 @@ func (i *inquiry) ask(chain []*x509.Certificate) Answer {
 		return Answer{Status: Good, Detail: "it is a root"}
 	}
 	// Nobody vouches for himself.
-	if len(i.asking) == maxDepth || slices.ContainsFunc(i.asking, subject.Equal) {
+	if i.depth == maxDepth || slices.ContainsFunc(i.asking[:i.depth], subject.Equal) {
 		return Answer{Status: Unknown, Detail: "who says so depends on the answer"}
 	}
-	if *i.questions--; *i.questions < 0 {
+	if i.questions--; i.questions < 0 {
 		return Answer{Status: Unknown, Detail: "too many questions follow from the question"}
 	}
-	i.asking = append(i.asking, subject)
-	defer func() { i.asking = i.asking[:len(i.asking)-1] }()
+	i.asking[i.depth] = subject
+	i.depth++
+	defer func() { i.depth-- }()
 
 	var details []string
 	named := false
@@ -69,17 +76,17 @@ func (i *inquiry) ask(chain []*x509.Certificate) Answer {
 // askOne asks lists or responders. If there is somebody else to ask after them,
 // only half of the time is theirs.
 func (i *inquiry) askOne(source string, chain []*x509.Certificate, after []string) Answer {
-	one := *i
-	others := slices.Contains(after, CRL) || slices.Contains(after, OCSP) && len(chain[0].OCSPServer) > 0
-	if others {
+	if slices.Contains(after, CRL) || slices.Contains(after, OCSP) && len(chain[0].OCSPServer) > 0 {
+		half := *i
 		var cancel context.CancelFunc
-		one.ctx, cancel = share(i.ctx, 2)
+		half.ctx, cancel = share(i.ctx, 2)
 		defer cancel()
+		i = &half
 	}
 	if source == OCSP {
-		return one.askResponders(chain)
+		return i.askResponders(chain)
 	}
-	return one.askLists(chain)
+	return i.askLists(chain)
 }
 
 // share is for one of n who have the time of a context.

@@ -77,6 +77,23 @@ func (w *world) lies(n int) map[string]lie {
 		})
 	}
 
+	// All of it, and what carries it does not end as it should.
+	add("no end of the body", "ended the connection early", func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Length", fmt.Sprint(len(whole)+1))
+		_, _ = rw.Write(whole)
+	})
+	add("no last chunk", "ended the connection early", func(rw http.ResponseWriter, _ *http.Request) {
+		_, _ = rw.Write(whole)
+		_ = http.NewResponseController(rw).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	add("a wrong checksum of gzip", "its gzip encoding is broken", func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Encoding", "gzip")
+		data := zipped(whole)
+		data[len(data)-8] ^= 1 // RFC 1952 section 2.3.1
+		_, _ = rw.Write(data)
+	})
+
 	serve("nothing", "cut off", nil)
 	serve("a page", "neither DER nor PEM", []byte("<html>please log in</html>\n"))
 	add("an error", "500", func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(500); _, _ = rw.Write(whole) })

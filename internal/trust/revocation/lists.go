@@ -61,51 +61,62 @@ func newLists(dir, shared string) *lists {
 func (l *lists) path(k key) string { return filepath.Join(l.dir, k.String()+listSuffix) }
 
 // get returns the list for a key, from memory or from the folder; nil if there is
-// none.
-func (l *lists) get(k key, now time.Time) *crl.Index {
-	e, absent := l.use(k, now)
-	if e != nil {
-		return e.index
+// none. It is lost if it cannot be fetched again by who knows only who may have
+// signed it.
+func (l *lists) get(k key, now time.Time) (index *crl.Index, lost bool) {
+	index, lost, absent := l.use(k, now)
+	if index != nil || absent {
+		return index, lost
 	}
-	if absent {
-		return nil
-	}
+	return l.open(k, now)
+}
+
+// open is get for what is not in memory.
+func (l *lists) open(k key, now time.Time) (index *crl.Index, lost bool) {
 	for _, dir := range []string{l.dir, l.shared} {
 		if dir == "" {
 			continue
 		}
 		path := filepath.Join(dir, k.String()+listSuffix)
-		index, err := crl.Open(path)
+		opened, err := crl.Open(path)
 		if errors.Is(err, crl.ErrIndex) && dir == l.dir {
 			_ = os.Remove(path) // it will be fetched anew
 		}
 		if err != nil {
 			continue
 		}
-		l.mu.Lock()
-		if e := l.entries[k]; e != nil || l.closed {
-			l.mu.Unlock()
-			_ = index.Close()
-			if e == nil {
-				return nil
-			}
-			return e.index
-		}
-		l.entries[k] = l.entry(k, index, now)
-		l.entries[k].shared = dir == l.shared
-		l.mu.Unlock()
-		return index
+		return l.take(k, opened, dir == l.shared, now)
 	}
 	// Nobody else puts lists into the own folder.
 	if l.shared == "" {
 		l.mu.Lock()
+		defer l.mu.Unlock()
 		if len(l.absent) >= maxAbsent {
 			clear(l.absent)
 		}
 		l.absent[k] = struct{}{}
-		l.mu.Unlock()
 	}
-	return nil
+	return nil, false
+}
+
+// take takes a list that was opened, unless somebody else was faster.
+func (l *lists) take(k key, opened *crl.Index, shared bool, now time.Time) (index *crl.Index, lost bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[k]
+	if e != nil || l.closed {
+		_ = opened.Close()
+	}
+	switch {
+	case e != nil:
+		return e.index, e.lost
+	case l.closed:
+		return nil, false
+	}
+	e = l.entry(k, opened, now)
+	e.shared = shared
+	l.entries[k] = e
+	return opened, false
 }
 
 // current is get for who fetches the list again, which is no use of it.
@@ -116,7 +127,8 @@ func (l *lists) current(k key, now time.Time) *crl.Index {
 	if e != nil {
 		return e.index
 	}
-	return l.get(k, now)
+	index, _ := l.get(k, now)
+	return index
 }
 
 // entry describes a list that was opened. Whoever signed it may sign the next one.
@@ -134,13 +146,13 @@ func (l *lists) entry(k key, index *crl.Index, now time.Time) *list {
 
 // use returns what is in memory, and notes that it is used. Without it, absent says
 // that there is nothing in the folder either.
-func (l *lists) use(k key, now time.Time) (e *list, absent bool) {
+func (l *lists) use(k key, now time.Time) (index *crl.Index, lost, absent bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e = l.entries[k]
+	e := l.entries[k]
 	if e == nil {
 		_, absent = l.absent[k]
-		return nil, absent
+		return nil, false, absent
 	}
 	e.used = now
 	// The file's time is what a restart knows the last use by.
@@ -148,7 +160,7 @@ func (l *lists) use(k key, now time.Time) (e *list, absent bool) {
 		e.touched = now
 		_ = os.Chtimes(l.path(k), now, now)
 	}
-	return e, false
+	return e.index, e.lost, false
 }
 
 // put takes a list that was built, in place of an earlier one.
@@ -238,7 +250,7 @@ func (l *lists) load(now time.Time) error {
 		var k key
 		switch {
 		case isList && k.parse(name) && now.Sub(info.ModTime()) <= lately:
-			if l.get(k, now) != nil {
+			if index, _ := l.get(k, now); index != nil {
 				l.mu.Lock()
 				if e := l.entries[k]; e != nil { // it may be gone again
 					e.used = info.ModTime()
@@ -300,13 +312,4 @@ func (l *lists) failed(k key, err error, now time.Time) int {
 	e.failures++
 	e.due = back(e.failures, now)
 	return e.failures
-}
-
-// lost reports whether a list cannot be fetched again by who knows only who may
-// have signed the last one.
-func (l *lists) lost(k key) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	e := l.entries[k]
-	return e != nil && e.lost
 }

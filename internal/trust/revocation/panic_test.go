@@ -44,8 +44,7 @@ func TestFetchOutlivesPanics(t *testing.T) {
 	leaf := w.leaf(pki.LeafOptions{CRL: []string{w.url("/ca.crl")}})
 	w.serveList("/ca.crl", w.list(w.ca))
 	q := w.question(leaf)
-	questions := maxQuestions
-	i := &inquiry{Checker: w.checker, ctx: context.Background(), settings: w.checker.settings.Load(), at: q.At, questions: &questions}
+	i := &inquiry{Checker: w.checker, ctx: context.Background(), settings: w.checker.settings.Load(), at: q.At, trail: &trail{questions: maxQuestions}}
 	ready := w.checker.preparations.of(q.Chain[0], q.Chain[1])
 	broken := ready.places[0]
 	broken.keys = nil // as no place is

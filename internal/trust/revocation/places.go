@@ -87,7 +87,7 @@ func (h *hunt) look() {
 		p := h.places[n]
 		p.index, p.changed = nil, false
 		for _, k := range p.keys {
-			index := h.lists.get(k, now)
+			index, lost := h.lists.get(k, now)
 			if index == nil {
 				continue
 			}
@@ -95,7 +95,7 @@ func (h *hunt) look() {
 			if p.file {
 				p.changed = !h.files.current(p.part.name, index.Info().Source)
 			} else {
-				p.changed = p.changed || h.lists.lost(k)
+				p.changed = p.changed || lost
 			}
 			// All of the addresses: the first may be behind what another one has said.
 			if p.index == nil || h.better(index.Info(), p.index.Info()) {
@@ -146,6 +146,11 @@ func (h *hunt) wanted(p *place, a crl.Answer) bool {
 	return a.Status == crl.Unknown && (h.over(p) || p.useless(h.question) != nil)
 }
 
+// wants reports whether there is a place that is.
+func (h *hunt) wants(a crl.Answer) bool {
+	return slices.ContainsFunc(h.places, func(p *place) bool { return h.wanted(p, a) })
+}
+
 // unread reports whether a file is there that could not be waited for: it may have
 // what no other list has.
 func (p *place) unread() bool {
@@ -165,10 +170,9 @@ func useless(info *crl.Info, q *crl.Question, delta bool) error {
 	return q.Concerns(info)
 }
 
-// indexes pairs every complete list with the delta CRLs that might go with it:
-// which of them do is for crl to say.
-func (h *hunt) indexes() []crl.List {
-	var all []crl.List
+// indexes pairs every complete list with the delta CRLs that might go with it, and
+// appends them to all: which of them do is for crl to say.
+func (h *hunt) indexes(all []crl.List) []crl.List {
 	for _, base := range h.places {
 		if base.index == nil || base.index.Info().Base != nil {
 			continue

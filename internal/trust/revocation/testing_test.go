@@ -134,7 +134,7 @@ func (w *world) question(leaf *x509.Certificate, others ...*x509.Certificate) Qu
 }
 
 func (w *world) ask(q Question) Answer {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	return w.checker.Ask(ctx, q)
 }
