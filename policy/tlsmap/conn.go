@@ -70,7 +70,7 @@ func (c *conn) answerAll() error {
 	for rest := c.in; ; {
 		text, behind, err := cutNetstring(rest)
 		if err != nil {
-			if len(rest) < len(c.in) {
+			if 0 < len(rest) && len(rest) < len(c.in) {
 				c.partial = false // the next request has its time anew
 			}
 			c.keep(rest)

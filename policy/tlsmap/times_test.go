@@ -43,6 +43,7 @@ func TestTimes(t *testing.T) {
 		{"stops within the first", []string{"14:send"}, requestTime},
 		{"idle", []string{netstring("send unlisted.example")}, idleTime},
 		{"stops within the second", []string{netstring("send unlisted.example"), "14:"}, requestTime},
+		{"idle after one, and one in two parts", []string{netstring("send unlisted.example"), "21:send ", "unlisted.example,"}, idleTime},
 		{"idle after one in two parts", []string{"21:send ", "unlisted.example,"}, idleTime},
 	} {
 		t.Run(c.name, func(t *testing.T) {
