@@ -9,6 +9,12 @@ import (
 	"time"
 )
 
+// Of every door.
+const (
+	requestTime = 20 * time.Second
+	renewTime   = time.Minute
+)
+
 // pipe has a server handle one end of a pipe, and returns the other.
 func pipe(t *testing.T) (c net.Conn, ended <-chan struct{}) {
 	ours, theirs := net.Pipe()
