@@ -1,5 +1,6 @@
 // Package door accepts what connects to a door: it bounds how many there are,
-// ends them in order, and keeps a complaint about one from filling the log.
+// ends them in order, and keeps a complaint about one from filling the log. It
+// reads what a client asks, within bounds.
 package door
 
 import (

@@ -47,6 +47,7 @@ func (m *memory[K, V]) keep(key K, v V, now time.Time, gone func(V)) (earlier V,
 			gone(m.values[oldest].value)
 		}
 		delete(m.values, oldest)
+		m.order = m.order[1:]
 	}
 	until := now.Add(m.keepFor)
 	m.values[key] = held[V]{v, until}

@@ -20,7 +20,14 @@ const (
 	// 300 s, 1000 s in all (postconf(5) smtpd_policy_service_max_idle,
 	// smtpd_policy_service_max_ttl); closing first would cost it a retry.
 	idleTime = time.Hour
+	// usual holds a usual request.
+	usual = 4 << 10
+	// maxRequest bounds one request in octets: about thirty attributes, of which a
+	// few can be as long as a line of SMTP (postconf(5) line_length_limit, 2048).
+	maxRequest = 64 << 10
 )
+
+var protocol = door.Protocol{Name: "policy", Usual: usual, Longest: maxRequest, First: firstTime, Idle: idleTime}
 
 // Server answers policy requests. It must be made by [NewServer].
 type Server struct {
@@ -36,4 +43,4 @@ func NewServer(judge policy.Judge, log *slog.Logger) *Server {
 	return s
 }
 
-func (s *Server) handle(c net.Conn) { (&conn{server: s, net: c}).serve() }
+func (s *Server) handle(c net.Conn) { s.Converse(c, &protocol, (&conn{judge: s.judge}).answer) }

@@ -235,6 +235,8 @@ func TestHalfOpen(t *testing.T) {
 	c.expect(t, "action=450 4.7.0 because")
 }
 
+const requestTime = 20 * time.Second // of every door
+
 // TestTimes: a request has 20 s from its first octet, however it trickles in; a
 // connection may be idle for long, but not for ever.
 func TestTimes(t *testing.T) {

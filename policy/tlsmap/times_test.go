@@ -9,6 +9,12 @@ import (
 	"time"
 )
 
+// Of every door.
+const (
+	requestTime = 20 * time.Second
+	renewTime   = time.Minute
+)
+
 // pipe has a server handle one end of a pipe, and returns the other.
 func pipe(t *testing.T) (c net.Conn, ended <-chan struct{}) {
 	ours, theirs := net.Pipe()
@@ -43,6 +49,7 @@ func TestTimes(t *testing.T) {
 		{"stops within the first", []string{"14:send"}, requestTime},
 		{"idle", []string{netstring("send unlisted.example")}, idleTime},
 		{"stops within the second", []string{netstring("send unlisted.example"), "14:"}, requestTime},
+		{"idle after one, and one in two parts", []string{netstring("send unlisted.example"), "21:send ", "unlisted.example,"}, idleTime},
 		{"idle after one in two parts", []string{"21:send ", "unlisted.example,"}, idleTime},
 	} {
 		t.Run(c.name, func(t *testing.T) {
