@@ -113,7 +113,7 @@ func (c *Company) mainCF() []string {
 		"max_use = 1",
 		// A try every other second, whatever became of the last. After one second, counted in whole ones, qmgr(8) may
 		// meet a message that smtp(8) has not let go of yet; it would then lie until qmgr is woken, for minutes.
-		"minimal_backoff_time = 2s", "maximal_backoff_time = 2s", "queue_run_delay = 1s",
+		"minimal_backoff_time = 2s", "maximal_backoff_time = 2s", "queue_run_delay = 1s", "transport_retry_time = 1s",
 		"smtp_connect_timeout = 5s",
 	}
 }
