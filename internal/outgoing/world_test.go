@@ -89,7 +89,7 @@ func newWorld(t *testing.T) *world {
 		Trust: policy.TrustChain, Roots: &policy.Roots{Certificates: roots.Certificates, ID: roots.ID}, Usage: policy.UsageClientOrServer,
 		MinTLS: 0x0303, MinBits: 128, Revocation: policy.RevocationOff, SendVerify: policy.SendVerifyVetted,
 	}
-	resolver, err := partner.NewResolver(partner.ResolverConfig{Server: w.dns.Addr(), Timeout: time.Second})
+	resolver, err := partner.NewResolver(partner.ResolverConfig{Server: w.dns.Addr(), Timeout: 600 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
