@@ -12,11 +12,12 @@ import (
 )
 
 // masterCF is master.cf(5) for an instance that receives, delivers to mailboxes and does nothing else; nothing
-// in it is chrooted. %s is the address smtpd listens on.
+// in it is chrooted. %s is the address smtpd listens on. qmgr is woken every second, not every five minutes: a
+// message that its last delivery agent still holds it puts back into incoming, and looks there when it is woken.
 const masterCF = `%s inet n - n - - smtpd
 pickup    unix       n - n 60    1 pickup
 cleanup   unix       n - n -     0 cleanup
-qmgr      unix       n - n 300   1 qmgr
+qmgr      unix       n - n 1     1 qmgr
 tlsmgr    unix       - - n 1000? 1 tlsmgr
 rewrite   unix       - - n -     - trivial-rewrite
 bounce    unix       - - n -     0 bounce
