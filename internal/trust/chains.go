@@ -65,18 +65,22 @@ func (b *Chains) Build(c *Certificate, roots Roots, usages []x509.ExtKeyUsage, a
 		intermediates.addIntermediate(presented)
 	}
 	for _, ca := range cas {
-		intermediates.addIntermediate(ca.X509)
+		intermediates.addIntermediate(ca)
 	}
 	chains, err := verify(c.X509, b.anchorsOf(roots), intermediates, usages, at)
 	if err == nil {
 		err = checkTLS(c.X509)
 	}
 	if err != nil {
-		b.fail(key, c, roots, cas, err, at, changes)
-		return nil, err
+		chains = nil
 	}
-	b.remember(key, c.Presented, chains, changes)
-	return chains, nil
+	// Of what is not in the store, which is bounded, a failure is not remembered.
+	if err == nil || b.stores(key, c.Presented) {
+		entry := chainEntry{presented: c.Presented, chains: chains, err: err}
+		entry.before, entry.after = steady(at, roots.Certificates, c.Presented, cas, []*x509.Certificate{c.X509})
+		b.put(key, entry, changes)
+	}
+	return chains, err
 }
 
 // anchorsOf returns the roots as crypto/x509 wants them.
