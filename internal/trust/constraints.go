@@ -40,18 +40,16 @@ func checkNames(chain []*x509.Certificate, comparisons *int) error {
 		}
 		for j := i - 1; j >= 0; j-- {
 			c := chain[j]
-			// RFC 5280 section 4.2.1.10: the last certificate is not let off.
-			if j > 0 && crl.SameName(c.RawSubject, c.RawIssuer) {
-				continue
-			}
-			if !read[j] {
+			// RFC 5280 section 4.2.1.10: what an authority issued to itself is let off, but
+			// not the last certificate.
+			if !read[j] && (j == 0 || !crl.SameName(c.RawSubject, c.RawIssuer)) {
 				if names[j], err = namesOf(c); err != nil {
 					return fmt.Errorf("in the chain, %.200q: %w", c.Subject, err)
 				}
-				read[j] = true
 			}
+			read[j] = true
 			for _, name := range names[j] {
-				if *comparisons += name.cost() * (len(permitted) + len(excluded)); *comparisons > maxComparisons {
+				if *comparisons += name.cost(permitted) + name.cost(excluded); *comparisons > maxComparisons {
 					return errTooManyNames
 				}
 				if why := name.outside(permitted, excluded); why != "" {
