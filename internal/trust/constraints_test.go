@@ -283,7 +283,7 @@ func TestLongNamesAreBounded(t *testing.T) {
 		leaf, _ := line{leaf: pki.LeafOptions{Names: c.names}}.issue(t, nil)
 		authority := &x509.Certificate{Extensions: []pkix.Extension{constraints}}
 		comparisons := 0
-		if err := checkNames([]*x509.Certificate{leaf.X509, authority}, &comparisons); err != errTooManyNames {
+		if err := checkNames([]*x509.Certificate{leaf.X509, authority}, make([]bool, 2), &comparisons); err != errTooManyNames {
 			t.Errorf("%s: %v after %d comparisons", what, err, comparisons)
 		}
 	}
