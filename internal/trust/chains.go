@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -109,7 +111,7 @@ func verify(leaf *x509.Certificate, roots, intermediates *certPool, usages []x50
 		Roots: roots.prepared, Intermediates: intermediates.prepared, KeyUsages: usages, CurrentTime: at,
 	})
 	if err != nil {
-		return nil, err
+		return nil, dated(err, at)
 	}
 	var good [][]*x509.Certificate
 	comparisons := 0
@@ -131,6 +133,21 @@ func verify(leaf *x509.Certificate, roots, intermediates *certPool, usages []x50
 		return nil, err
 	}
 	return good, nil
+}
+
+// dated says whose dates are wrong. crypto/x509 would say what time it is instead, which is
+// no longer true when the error is remembered.
+func dated(err error, at time.Time) error {
+	var invalid x509.CertificateInvalidError
+	if !errors.As(err, &invalid) || invalid.Reason != x509.Expired {
+		return err
+	}
+	c := invalid.Cert
+	dates := "it is valid from " + c.NotBefore.UTC().Format(time.RFC3339)
+	if at.After(c.NotAfter) {
+		dates = "it expired at " + c.NotAfter.UTC().Format(time.RFC3339)
+	}
+	return fmt.Errorf("in the chain, %.200q: %s", c.Subject, dates)
 }
 
 // SignerPaths returns every valid path of a certificate to one root, over the others
