@@ -26,8 +26,10 @@ type Chains struct {
 	anchors map[[sha256.Size]byte]*certPool // of sets of roots
 }
 
-// maxAnchors is how many sets of roots are kept as crypto/x509 wants them.
-const maxAnchors = 1000
+// maxAnchors is how many sets of roots are kept as crypto/x509 wants them. The system's
+// take a megabyte and a few milliseconds, and those of earlier configurations are among
+// them.
+const maxAnchors = 100
 
 // NewChains returns a builder of chains that completes them with CA certificates
 // of the store.
