@@ -20,7 +20,7 @@ type chainEntry struct {
 	presented     []*x509.Certificate
 	chains        [][]*x509.Certificate
 	err           error     // why there are none
-	before, after time.Time // it holds from before until after: no date lies between
+	before, after time.Time // it holds from before until after, see [steady]
 }
 
 const (
@@ -62,55 +62,27 @@ func (b *Chains) remembered(key chainKey, presented []*x509.Certificate, at time
 	return entry, true
 }
 
-func (b *Chains) remember(key chainKey, presented []*x509.Certificate, chains [][]*x509.Certificate, changes uint64) {
-	entry := chainEntry{presented: presented, chains: chains, before: chains[0][0].NotBefore, after: chains[0][0].NotAfter}
-	for _, chain := range chains {
-		for _, c := range chain {
-			if c.NotBefore.After(entry.before) {
-				entry.before = c.NotBefore
-			}
-			if c.NotAfter.Before(entry.after) {
-				entry.after = c.NotAfter
-			}
-		}
-	}
-	b.put(key, entry, changes)
-}
-
-// fail remembers that there is no chain: of what is in the store, which is bounded, and
-// as long as none of the certificates that were looked at begins or ceases to be valid.
-func (b *Chains) fail(key chainKey, c *Certificate, roots Roots, cas []*Certificate, why error, at time.Time, changes uint64) {
-	if !b.stores(key, c.Presented) {
-		return
-	}
-	all := turns(nil, roots.Certificates...)
-	all = turns(all, c.X509)
-	all = turns(all, c.Presented...)
-	for _, ca := range cas {
-		all = turns(all, ca.X509)
-	}
+// steady returns the first and the last moment around at between which none of the
+// certificates begins or ceases to be valid: a chain may come or go then.
+func steady(at time.Time, sets ...[]*x509.Certificate) (first, last time.Time) {
 	const long = 100 * 365 * 24 * time.Hour
-	entry := chainEntry{presented: c.Presented, err: why, before: at.Add(-long), after: at.Add(long)}
-	for _, turn := range all {
-		switch {
-		case turn.After(at):
-			if turn = turn.Add(-1); turn.Before(entry.after) {
-				entry.after = turn
+	first, last = at.Add(-long), at.Add(long)
+	for _, set := range sets {
+		for _, c := range set {
+			// It is valid at its notAfter, too (RFC 5280 section 4.1.2.5).
+			for _, turn := range [...]time.Time{c.NotBefore, c.NotAfter.Add(1)} {
+				switch {
+				case turn.After(at):
+					if turn = turn.Add(-1); turn.Before(last) {
+						last = turn
+					}
+				case turn.After(first):
+					first = turn
+				}
 			}
-		case turn.After(entry.before):
-			entry.before = turn
 		}
 	}
-	b.put(key, entry, changes)
-}
-
-// turns adds the moments from which on certificates are, or are no longer, valid: the
-// last moment of one is its notAfter (RFC 5280 section 4.1.2.5).
-func turns(to []time.Time, certificates ...*x509.Certificate) []time.Time {
-	for _, c := range certificates {
-		to = append(to, c.NotBefore, c.NotAfter.Add(1))
-	}
-	return to
+	return first, last
 }
 
 // stores reports whether a certificate is in the store as it was presented.

@@ -1,9 +1,12 @@
 package trust
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -23,8 +26,10 @@ type Chains struct {
 	anchors map[[sha256.Size]byte]*certPool // of sets of roots
 }
 
-// maxAnchors is how many sets of roots are kept as crypto/x509 wants them.
-const maxAnchors = 1000
+// maxAnchors is how many sets of roots are kept as crypto/x509 wants them. The system's
+// take a megabyte and a few milliseconds, and those of earlier configurations are among
+// them.
+const maxAnchors = 100
 
 // NewChains returns a builder of chains that completes them with CA certificates
 // of the store.
@@ -65,18 +70,22 @@ func (b *Chains) Build(c *Certificate, roots Roots, usages []x509.ExtKeyUsage, a
 		intermediates.addIntermediate(presented)
 	}
 	for _, ca := range cas {
-		intermediates.addIntermediate(ca.X509)
+		intermediates.addIntermediate(ca)
 	}
 	chains, err := verify(c.X509, b.anchorsOf(roots), intermediates, usages, at)
 	if err == nil {
 		err = checkTLS(c.X509)
 	}
 	if err != nil {
-		b.fail(key, c, roots, cas, err, at, changes)
-		return nil, err
+		chains = nil
 	}
-	b.remember(key, c.Presented, chains, changes)
-	return chains, nil
+	// Of what is not in the store, which is bounded, a failure is not remembered.
+	if err == nil || b.stores(key, c.Presented) {
+		entry := chainEntry{presented: c.Presented, chains: chains, err: err}
+		entry.before, entry.after = steady(at, roots.Certificates, c.Presented, cas, []*x509.Certificate{c.X509})
+		b.put(key, entry, changes)
+	}
+	return chains, err
 }
 
 // anchorsOf returns the roots as crypto/x509 wants them.
@@ -104,16 +113,18 @@ func verify(leaf *x509.Certificate, roots, intermediates *certPool, usages []x50
 		Roots: roots.prepared, Intermediates: intermediates.prepared, KeyUsages: usages, CurrentTime: at,
 	})
 	if err != nil {
-		return nil, err
+		return nil, dated(err, at)
 	}
 	var good [][]*x509.Certificate
 	comparisons := 0
 	for _, chain := range chains {
 		chain[0] = leaf
+		selfIssued := make([]bool, len(chain))
 		for i, c := range chain[1:] {
+			selfIssued[i+1] = bytes.Equal(c.RawSubject, c.RawIssuer) // as prepared, which is quick
 			chain[i+1] = cmp.Or(intermediates.original[c], roots.original[c])
 		}
-		why := checkPath(chain, &comparisons)
+		why := checkPath(chain, selfIssued, &comparisons)
 		if why == nil {
 			good = append(good, chain)
 		} else if err == nil {
@@ -124,6 +135,21 @@ func verify(leaf *x509.Certificate, roots, intermediates *certPool, usages []x50
 		return nil, err
 	}
 	return good, nil
+}
+
+// dated says whose dates are wrong. crypto/x509 would say what time it is instead, which is
+// no longer true when the error is remembered.
+func dated(err error, at time.Time) error {
+	var invalid x509.CertificateInvalidError
+	if !errors.As(err, &invalid) || invalid.Reason != x509.Expired {
+		return err
+	}
+	c := invalid.Cert
+	dates := "it is valid from " + c.NotBefore.UTC().Format(time.RFC3339)
+	if at.After(c.NotAfter) {
+		dates = "it expired at " + c.NotAfter.UTC().Format(time.RFC3339)
+	}
+	return fmt.Errorf("in the chain, %.200q: %s", c.Subject, dates)
 }
 
 // SignerPaths returns every valid path of a certificate to one root, over the others

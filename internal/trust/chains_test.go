@@ -192,3 +192,25 @@ func TestChainsOfAnotherPresentation(t *testing.T) {
 		}
 	}
 }
+
+// TestChainsThatBegin: what is remembered does not hide a chain that has begun to be valid
+// since, which may be the one that is left when the other is revoked.
+func TestChainsThatBegin(t *testing.T) {
+	now := time.Now().Truncate(time.Second)
+	soon := now.Add(time.Hour)
+	root, err := pki.NewCA(pki.CAOptions{NotBefore: soon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	authority := ca(t, root, "Authority")
+	c, roots := presented(leaf(t, authority, "mx.example")), pool(root, authority) // an anchor, too
+	b := NewChains(newStore(t))
+	for _, step := range []struct {
+		at   time.Time
+		want int
+	}{{now, 1}, {soon.Add(-time.Nanosecond), 1}, {soon, 2}, {soon.Add(time.Minute), 2}, {now, 1}} {
+		if chains, err := b.Build(c, roots, usage("any"), step.at); err != nil || len(chains) != step.want {
+			t.Errorf("%s after now: %d chains, not %d: %v", step.at.Sub(now), len(chains), step.want, err)
+		}
+	}
+}

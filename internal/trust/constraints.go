@@ -26,7 +26,7 @@ var errTooManyNames = errors.New("there are too many names and name constraints 
 // but does not know directory names, takes the host of a mailbox or URI for a
 // domain, and passes over what it does not know unless that is critical.
 // comparisons counts.
-func checkNames(chain []*x509.Certificate, comparisons *int) error {
+func checkNames(chain []*x509.Certificate, selfIssued []bool, comparisons *int) error {
 	names := make([][]generalName, len(chain))
 	read := make([]bool, len(chain))
 	for i := len(chain) - 1; i > 0; i-- {
@@ -40,8 +40,8 @@ func checkNames(chain []*x509.Certificate, comparisons *int) error {
 		}
 		for j := i - 1; j >= 0; j-- {
 			c := chain[j]
-			// RFC 5280 section 4.2.1.10: the last certificate is not let off.
-			if j > 0 && crl.SameName(c.RawSubject, c.RawIssuer) {
+			// RFC 5280 section 4.2.1.10: only what an authority issued to itself is let off.
+			if selfIssued[j] {
 				continue
 			}
 			if !read[j] {
@@ -51,7 +51,7 @@ func checkNames(chain []*x509.Certificate, comparisons *int) error {
 				read[j] = true
 			}
 			for _, name := range names[j] {
-				if *comparisons += name.cost() * (len(permitted) + len(excluded)); *comparisons > maxComparisons {
+				if *comparisons += name.cost(permitted) + name.cost(excluded); *comparisons > maxComparisons {
 					return errTooManyNames
 				}
 				if why := name.outside(permitted, excluded); why != "" {

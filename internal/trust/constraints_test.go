@@ -264,6 +264,31 @@ func TestComparisonsAreBounded(t *testing.T) {
 	}
 }
 
+// TestLongNamesAreBounded: neither is the work that long names make, which are prepared
+// for each comparison.
+func TestLongNamesAreBounded(t *testing.T) {
+	// One character of three octets, which preparing makes eighteen.
+	long := strings.Repeat("\ufdfa", 20_000)
+	var directories, texts []pki.Name
+	for i := range 100 {
+		directories = append(directories, pki.Directory(directory(t, "US", fmt.Sprint(i))))
+		texts = append(texts, pki.DNS(fmt.Sprintf("n%d.example", i)))
+	}
+	for what, c := range map[string]struct{ excluded, names []pki.Name }{
+		"constraint": {[]pki.Name{pki.Directory(directory(t, "US", long))}, directories},
+		"name":       {directories, []pki.Name{pki.Directory(directory(t, "US", long))}},
+		"text":       {texts, []pki.Name{pki.DNS(strings.Repeat("a.", 100_000) + "example")}},
+	} {
+		constraints := limits(t, true, nil, c.excluded)[0]
+		leaf, _ := line{leaf: pki.LeafOptions{Names: c.names}}.issue(t, nil)
+		authority := &x509.Certificate{Extensions: []pkix.Extension{constraints}}
+		comparisons := 0
+		if err := checkNames([]*x509.Certificate{leaf.X509, authority}, make([]bool, 2), &comparisons); err != errTooManyNames {
+			t.Errorf("%s: %v after %d comparisons", what, err, comparisons)
+		}
+	}
+}
+
 // FuzzConstraints: whatever names and constraints are, they are compared without
 // a panic; what is excluded itself never passes, nor what cannot be compared.
 func FuzzConstraints(f *testing.F) {

@@ -40,12 +40,20 @@ func (k nameKind) comparable() bool {
 	return false
 }
 
-// cost is what comparing the name once takes, in the simplest comparisons.
-func (n generalName) cost() int {
-	if n.kind == kindDirectory {
-		return 20
+// cost is what comparing the name with constraints takes, in the simplest comparisons.
+func (n generalName) cost(trees []subtree) (cost int) {
+	for _, tree := range trees {
+		octets := len(n.value) + len(tree.base.value)
+		switch {
+		case tree.base.kind != n.kind:
+			cost++
+		case n.kind == kindDirectory:
+			cost += max(20, octets/5) // their text is prepared each time
+		default:
+			cost += 1 + octets/64
+		}
 	}
-	return 1
+	return cost
 }
 
 // String shows a name to a person.

@@ -197,7 +197,7 @@ func TestOneLooksForAChain(t *testing.T) {
 			})
 		}
 		synctest.Wait() // until all of them do
-		b.fail(key, c, roots, nil, found, now, s.changeCount())
+		b.put(key, chainEntry{presented: c.Presented, err: found, before: now, after: now}, s.changeCount())
 		b.end(key)
 		wait.Wait()
 		// Where nothing came of it, each looks for itself.

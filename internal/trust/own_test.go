@@ -31,6 +31,13 @@ func TestOwn(t *testing.T) {
 	}
 	// The same authority by another root, made later, as after a cross-certification.
 	cross := crossCertify(t, ca(t, nil, "Other Root"), upper)
+	// The root, which names itself as its issuer in another case.
+	shouting, err := root.Resign(&root.Certificate, func(tbs []byte) []byte {
+		return bytes.Replace(tbs, []byte("\x04Root"), []byte("\x04ROOT"), 1)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	r, u, l, m, o := root.Certificate.Leaf, upper.Certificate.Leaf, lower.Certificate.Leaf, mail.Leaf, other.Leaf
 	type list = []*x509.Certificate
 	for _, c := range []struct {
@@ -41,6 +48,7 @@ func TestOwn(t *testing.T) {
 	}{
 		{"in order", mail.Key, list{m, l, u}, list{m, l, u}, nil, nil, u},
 		{"with the root", mail.Key, list{m, l, u, r}, list{m, l, u}, list{r}, nil, nil},
+		{"with a root in two spellings", mail.Key, list{m, l, u, shouting.Leaf}, list{m, l, u}, list{shouting.Leaf}, nil, nil},
 		{"backwards", mail.Key, list{r, u, l, m}, list{m, l, u}, list{r}, nil, nil},
 		{"everything twice", mail.Key, list{u, m, l, u, r, m, l, r}, list{m, l, u}, list{r}, nil, nil},
 		{"alone", mail.Key, list{m}, list{m}, nil, nil, m},

@@ -8,8 +8,6 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
-
-	"domain-secured/internal/trust/crl"
 )
 
 // checkPath holds a chain that crypto/x509 accepts to what it passes over: rules
@@ -20,28 +18,30 @@ import (
 // Not here, for real authorities live without: key identifiers, criticality of
 // constraints and of alternative names, a serial number that is not zero.
 //
-// comparisons counts those of names, over all chains of a certificate.
-func checkPath(chain []*x509.Certificate, comparisons *int) error {
+// selfIssued are the certificates that an authority issued to itself; the first of the
+// chain is not among them. comparisons counts those of names, over all chains of a
+// certificate.
+func checkPath(chain []*x509.Certificate, selfIssued []bool, comparisons *int) error {
 	for i, c := range chain {
 		if err := checkCertificate(chain, i); err != nil {
 			return fmt.Errorf("in the chain, %.200q: %w", c.Subject, err)
 		}
 	}
-	if err := checkLengths(chain); err != nil {
+	if err := checkLengths(chain, selfIssued); err != nil {
 		return err
 	}
-	return checkNames(chain, comparisons)
+	return checkNames(chain, selfIssued, comparisons)
 }
 
 // checkLengths: RFC 5280 section 6.1.4 (l) and (m). What an authority issued to itself
 // does not count, nor does the last certificate.
-func checkLengths(chain []*x509.Certificate) error {
+func checkLengths(chain []*x509.Certificate, selfIssued []bool) error {
 	below := 0
-	for _, c := range chain[1:] {
+	for i, c := range chain[1:] {
 		if c.BasicConstraintsValid && c.MaxPathLen >= 0 && below > c.MaxPathLen {
 			return fmt.Errorf("in the chain, %.200q: it may have %d authorities below it and has %d", c.Subject, c.MaxPathLen, below)
 		}
-		if !crl.SameName(c.RawSubject, c.RawIssuer) {
+		if !selfIssued[i+1] {
 			below++
 		}
 	}

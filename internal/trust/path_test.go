@@ -247,3 +247,25 @@ func TestOldRoot(t *testing.T) {
 	judge(t, c, pool(plain), "")
 	judge(t, c, pool(above), "not authorized to sign")
 }
+
+// TestDatesOfAuthorities: it is said whose dates are wrong, and nothing that is wrong
+// itself when it is remembered.
+func TestDatesOfAuthorities(t *testing.T) {
+	now := time.Now().Truncate(time.Second)
+	before, after := now.Add(-time.Hour), now.Add(time.Hour)
+	at := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+	for _, c := range []struct {
+		from, until time.Time
+		why         string
+	}{
+		{before, after, ""},
+		{before.Add(-time.Hour), before, `in the chain, "CN=Authority": it expired at ` + at(before)},
+		{after, after.Add(time.Hour), `in the chain, "CN=Authority": it is valid from ` + at(after)},
+	} {
+		leaf, roots := line{ca: pki.CAOptions{NotBefore: c.from, NotAfter: c.until}}.issue(t, nil)
+		judge(t, leaf, roots, c.why)
+		if _, err := NewChains(newStore(t)).Build(leaf, roots, usage("any"), now); err != nil && strings.Contains(err.Error(), at(now)) {
+			t.Errorf("it says when that was found: %v", err)
+		}
+	}
+}

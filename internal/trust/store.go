@@ -105,13 +105,13 @@ func (s *Store) All() []*Certificate {
 
 // importedCAs returns the CA certificates that may complete any chain, and the
 // number of changes that they have seen.
-func (s *Store) importedCAs() ([]*Certificate, uint64) {
+func (s *Store) importedCAs() ([]*x509.Certificate, uint64) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	var cas []*Certificate
+	var cas []*x509.Certificate
 	for _, k := range s.certs {
-		if k.certificate.isImportedCA() {
-			cas = append(cas, k.certificate)
+		if k.isCA() {
+			cas = append(cas, k.certificate.X509)
 		}
 	}
 	return cas, s.changes
@@ -122,13 +122,9 @@ func (s *Store) CAs() []*x509.Certificate {
 	if known := s.cas.Load(); known != nil && known.changes == s.changeCount() {
 		return known.all
 	}
-	stored, changes := s.importedCAs()
-	known := &knownCAs{changes: changes}
-	for _, c := range stored {
-		known.all = append(known.all, c.X509)
-	}
-	s.cas.Store(known)
-	return known.all
+	cas, changes := s.importedCAs()
+	s.cas.Store(&knownCAs{all: cas, changes: changes})
+	return cas
 }
 
 // knownCAs are the CA certificates as of some number of changes.

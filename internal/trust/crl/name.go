@@ -94,11 +94,15 @@ func validName(b []byte) bool {
 	return ok && len(rdns) > 0
 }
 
+// textTag stands for that of every text. No value has it: longer tags begin so, which
+// are not read (X.690 section 8.1.2.4.1).
+const textTag = 0x1f
+
 // key is the same for attributes that are.
 func (a attribute) key() string {
 	b := append(binary.AppendUvarint(nil, uint64(len(a.id))), a.id...)
 	if a.isText() {
-		return string(b) + "\x00" + fold(a.value)
+		return string(append(append(b, textTag), fold(a.value)...))
 	}
 	return string(append(append(b, byte(a.tag)), a.value...))
 }

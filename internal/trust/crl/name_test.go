@@ -60,6 +60,7 @@ func TestSameName(t *testing.T) {
 		{"T.61 the same", cn(t61, "A"), cn(t61, "A"), true},
 		{"T.61 and UTF-8", cn(t61, "A"), cn(utf8, "A"), false},
 		{"T.61 case", cn(t61, "A"), cn(t61, "a"), false},
+		{"no type", cn(0, "CA"), cn(utf8, "CA"), false},
 		{"BMP", cn(bmp, "\x00A"), cn(utf8, "A"), false},
 		{"no UTF-8", cn(utf8, "\xff"), cn(utf8, "\xfe"), false},
 		{"no UTF-8, same case", cn(utf8, "\xffA"), cn(utf8, "\xffa"), false},
