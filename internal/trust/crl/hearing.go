@@ -123,10 +123,7 @@ func combines(complete, delta *Info, at time.Time) error {
 
 // sameKeyID reports whether two lists are by the same key, and say so.
 func sameKeyID(a, b *Info) bool {
-	if !bytes.Equal(a.signer.RawSubjectPublicKeyInfo, b.signer.RawSubjectPublicKeyInfo) {
-		return false
-	}
-	return bytes.Equal(a.AuthorityKeyID, b.AuthorityKeyID) || len(a.keyID) > 0 && bytes.Equal(a.keyID, b.keyID)
+	return a.SameKey(b) && (bytes.Equal(a.AuthorityKeyID, b.AuthorityKeyID) || len(a.keyID) > 0 && bytes.Equal(a.keyID, b.keyID))
 }
 
 // finding is where a list has a certificate.

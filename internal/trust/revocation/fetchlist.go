@@ -140,7 +140,8 @@ func (l *listing) follows(next, current *crl.Info) error {
 		}
 	}
 	// The operator may put something else into his file, or the same in another order.
-	if elsewhere && l.part != nil {
+	// Another key of the issuer may count from another number.
+	if l.part != nil && (elsewhere || !next.SameKey(current)) {
 		return nil
 	}
 	if elsewhere {

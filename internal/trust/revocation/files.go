@@ -49,13 +49,17 @@ func (p *part) address() string {
 	return fmt.Sprintf("%s%s, CRL %d", fileScheme, p.name, p.number)
 }
 
-// key is by the issuer of the list and not by its place in the file, so that lists of
-// others may come and go.
+// key is by the issuer of the list, if that is not who issued the certificate, and not
+// by its place in the file, so that lists of others may come and go.
 func (p *part) key(issuer *x509.Certificate) key {
-	if p.nth <= 1 {
-		return keyOf(fileScheme+p.name, issuer)
+	what := fileScheme + p.name
+	if p.nth > 1 {
+		what += fmt.Sprintf("\x00%d", p.nth)
 	}
-	return keyOf(fmt.Sprintf("%s%s\x00%d", fileScheme, p.name, p.nth), issuer)
+	if p.Issuer != nil && !bytes.Equal(p.Issuer, issuer.RawSubject) {
+		what += "\x00" + string(p.Issuer)
+	}
+	return keyOf(what, issuer)
 }
 
 // all returns the files with these names.

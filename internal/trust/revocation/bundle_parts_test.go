@@ -1,0 +1,47 @@
+package revocation
+
+import (
+	"testing"
+	"time"
+
+	"domain-secured/internal/testkit/crlmaker"
+	"domain-secured/internal/testkit/pki"
+)
+
+// TestBundleSigners: a list of the authority, and one of who signs for it, are two.
+func TestBundleSigners(t *testing.T) {
+	w := newWorld(t)
+	signer := must(w.root.Intermediate(pki.CAOptions{Name: "CRL signer", CRL: []string{w.url("/root.crl")}}))
+	leaf := w.leaf(pki.LeafOptions{Extra: pkixOf(crlmaker.Points(crlmaker.Point{
+		CRLIssuer: []crlmaker.Name{crlmaker.Directory(signer.Certificate.Leaf.RawSubject)},
+	}))})
+	indirect := w.list(signer, number(1), crlmaker.IssuingPoint{Indirect: true}.Extension())
+	indirect.Entries = crlmaker.Of(crlmaker.Entry{Serial: leaf.SerialNumber, Issuer: w.ca.Certificate.Leaf.RawSubject})
+	old := w.list(w.ca, number(1))
+	old.ThisUpdate = old.ThisUpdate.Add(-time.Hour)
+	write := w.bundle()
+	write(old, w.list(w.root, number(1)), indirect)
+	w.want(w.question(leaf, signer.Certificate.Leaf), Revoked, "CRL signer")
+	write(indirect, w.list(w.root, number(1)), old)
+	w.want(w.question(leaf, signer.Certificate.Leaf), Revoked, "CRL signer")
+}
+
+// TestBundleKeys: what one key of an authority signed does not keep out what another one did.
+func TestBundleKeys(t *testing.T) {
+	w := newWorld(t)
+	old := must(w.root.Intermediate(pki.CAOptions{Name: "Woodgrove CA"}))
+	leaf := w.leaf(pki.LeafOptions{})
+	ask := func(status Status, words string) {
+		t.Helper()
+		w.want(w.question(leaf, old.Certificate.Leaf), status, words)
+	}
+	earlier := func(o crlmaker.Options) crlmaker.Options {
+		o.ThisUpdate = o.ThisUpdate.Add(-time.Hour)
+		return o
+	}
+	write := w.bundle()
+	write(w.list(w.root, number(1)), earlier(w.list(old, number(100))), w.list(w.ca, number(5)))
+	ask(Good, "CRL 5")
+	write(w.list(w.root, number(2)), revoked(leaf)(w.list(w.ca, number(6))), earlier(w.list(old, number(101))))
+	ask(Revoked, "CRL 6")
+}
