@@ -198,10 +198,17 @@ func (a *Answer) take(q *Question, h *hearing, reasons Reasons) {
 	}
 }
 
+// maxWhy bounds the lists that are told of: a file may have a thousand.
+const maxWhy = 8
+
 // explain says why it is unknown.
 func (a *Answer) explain(hearings []hearing) {
 	for i := range hearings {
 		h := &hearings[i]
+		if len(a.why) == maxWhy {
+			a.why = append(a.why, fmt.Sprintf("and so on, %d lists in all", len(hearings)))
+			break
+		}
 		problem := h.problem
 		if problem == nil && !h.heard {
 			problem = h.elsewhere

@@ -463,6 +463,26 @@ func TestUseless(t *testing.T) {
 	})
 }
 
+// TestManyUseless: why it is unknown is told in a line, however many lists do not say.
+func TestManyUseless(t *testing.T) {
+	ca := newCA(t, pki.CAOptions{Name: "Woodgrove CA"})
+	o := by(ca, crlmaker.Number(1), crlmaker.IssuingPoint{OnlyCA: true}.Extension())
+	index := build(t, der1(t, o), ca.Certificate.Leaf)
+	q, err := NewQuestion(newLeaf(t, ca), ca.Certificate.Leaf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lists := make([]List, 1000)
+	for i := range lists {
+		lists[i].Complete = index
+	}
+	a := q.Ask(time.Now(), 0, lists...)
+	detail := a.Detail()
+	if a.Status != Unknown || len(detail) > 4000 || !strings.HasSuffix(detail, "and so on, 1000 lists in all") {
+		t.Errorf("%v: %d octets: %.4000s", a.Status, len(detail), detail)
+	}
+}
+
 // TestBadPoints: a certificate that cannot be read is not asked for.
 func TestBadPoints(t *testing.T) {
 	w := newAuthorities(t)

@@ -204,8 +204,8 @@ func useless(info *crl.Info, q *crl.Question, delta bool) error {
 	return q.Concerns(info)
 }
 
-// indexes pairs every complete list with the delta CRLs that might go with it, and
-// appends them to all: which of them do is for crl to say.
+// indexes pairs every complete list with the delta CRLs of its scope, and appends them
+// to all: which of them go with it is for crl to say.
 func (h *hunt) indexes(all []crl.List) []crl.List {
 	for _, base := range h.places {
 		if base.index == nil || base.index.Info().Base != nil {
@@ -213,7 +213,7 @@ func (h *hunt) indexes(all []crl.List) []crl.List {
 		}
 		alone := true
 		for _, delta := range h.places {
-			if delta.index != nil && delta.index.Info().Base != nil {
+			if delta.index != nil && delta.index.Info().Base != nil && sameScope(base.index.Info(), delta.index.Info()) {
 				all = append(all, crl.List{Complete: base.index, Delta: delta.index})
 				alone = false
 			}
@@ -223,6 +223,11 @@ func (h *hunt) indexes(all []crl.List) []crl.List {
 		}
 	}
 	return all
+}
+
+// sameScope reports whether two lists are for the same: RFC 5280 section 6.3.3 (c)(2).
+func sameScope(a, b *crl.Info) bool {
+	return bytes.Equal(a.IssuingDistributionPoint, b.IssuingDistributionPoint)
 }
 
 // discard forgets damaged indexes; which of them it is does not matter.
