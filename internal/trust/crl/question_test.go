@@ -259,6 +259,12 @@ func TestIssuer(t *testing.T) {
 		{"its name in another spelling, listed", func(s *scene) { s.list.Issuer = respelled; s.listed(1) }, Revoked, 1, ""},
 		{"a key of its own for lists", func(s *scene) { twin(s); s.signers = append(s.signers, s.twin.Certificate.Leaf) }, Good, 0, ""},
 		{"a key of its own, listed", func(s *scene) { twin(s); s.signers = append(s.signers, s.twin.Certificate.Leaf); s.listed(1) }, Revoked, 1, ""},
+		{"a newer list by another key, which has only what that issued", func(s *scene) {
+			s.listed(1)
+			newer := by(s.ca, crlmaker.Number(5))
+			newer.Key, newer.ThisUpdate, newer.NextUpdate = s.twin.Key, s.list.ThisUpdate.Add(time.Minute), s.list.NextUpdate
+			s.more, s.signers = []crlmaker.Options{newer}, append(s.signers, s.twin.Certificate.Leaf)
+		}, Revoked, 1, "by CRL 10"},
 		{"a key that nothing vouches for", twin, Unknown, 0, "its signer is neither"},
 		{"a key that nothing vouches for, listed", func(s *scene) { twin(s); s.listed(1) }, Unknown, 0, "its signer is neither"},
 		{"the same name below another root", func(s *scene) { s.list.Key = s.foreign.Key }, Unknown, 0, "its signer is neither"},
