@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -72,6 +73,10 @@ func TestBundleBefore(t *testing.T) {
 	w.restart()
 	w.checker.Use(s)
 	ask()
+	w.pass(25 * time.Hour)
+	if a := w.ask(w.question(leaf)); strings.Count(a.Detail, "neither DER nor PEM") != 1 {
+		t.Errorf("%v: %s", a.Status, a.Detail)
+	}
 }
 
 // TestBundleDeltas: however many lists are in a file, the delta CRLs that they name are fetched.
