@@ -17,6 +17,7 @@ type hearing struct {
 	problem         error  // why it has no say at all
 	elsewhere       error  // why it has none about the first point that was tried
 	heard           bool
+	covered         Reasons // by all lists of its key, if it is the first of them
 }
 
 // hear finds out whether a list is to be believed now, whatever it is about.
@@ -48,6 +49,16 @@ func (q *Question) hear(l List, at time.Time, grace time.Duration) hearing {
 		}
 	}
 	return h
+}
+
+// coveredSoFar is for which reasons lists by the key of one of the hearings were heard.
+func (h *hearing) coveredSoFar(hearings []hearing) *Reasons {
+	for i := range hearings {
+		if hearings[i].complete.Info().SameKey(h.complete.Info()) {
+			return &hearings[i].covered
+		}
+	}
+	return &h.covered
 }
 
 // issued is when what the list says was so.
@@ -123,10 +134,7 @@ func combines(complete, delta *Info, at time.Time) error {
 
 // sameKeyID reports whether two lists are by the same key, and say so.
 func sameKeyID(a, b *Info) bool {
-	if !bytes.Equal(a.signer.RawSubjectPublicKeyInfo, b.signer.RawSubjectPublicKeyInfo) {
-		return false
-	}
-	return bytes.Equal(a.AuthorityKeyID, b.AuthorityKeyID) || len(a.keyID) > 0 && bytes.Equal(a.keyID, b.keyID)
+	return a.SameKey(b) && (bytes.Equal(a.AuthorityKeyID, b.AuthorityKeyID) || len(a.keyID) > 0 && bytes.Equal(a.keyID, b.keyID))
 }
 
 // finding is where a list has a certificate.

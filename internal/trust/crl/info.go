@@ -1,6 +1,7 @@
 package crl
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
@@ -66,6 +67,11 @@ type Info struct {
 func (i *Info) FreshestPoints() []Point {
 	points, _ := parsePoints(i.FreshestCRL, i.Issuer)
 	return points
+}
+
+// SameKey reports whether one key signed both lists.
+func (i *Info) SameKey(other *Info) bool {
+	return bytes.Equal(i.signer.RawSubjectPublicKeyInfo, other.signer.RawSubjectPublicKeyInfo)
 }
 
 // String names the list for a person, in a line.

@@ -48,8 +48,10 @@ func NewQuestion(certificate, issuer *x509.Certificate, signers ...*x509.Certifi
 func (q *Question) Points() []Point { return q.points[:len(q.points)-1] }
 
 // Ask asks the lists, the newest first, until those that have a say cover every
-// reason: RFC 5280 section 6.3.3. A list that has none about the certificate does
-// no harm. One whose nextUpdate has passed is believed for grace longer.
+// reason: RFC 5280 section 6.3.3. It does so for each key that signed some: there are
+// issuers whose lists by one key have only what that key issued. A list that has no
+// say about the certificate does no harm. One whose nextUpdate has passed is believed
+// for grace longer.
 func (q *Question) Ask(at time.Time, grace time.Duration, lists ...List) Answer {
 	var a Answer
 	var space [4]hearing
@@ -69,15 +71,16 @@ func (q *Question) Ask(at time.Time, grace time.Duration, lists ...List) Answer 
 	})
 	for i := range hearings {
 		h := &hearings[i]
+		covered := h.coveredSoFar(hearings)
 		for j := range q.points {
-			if h.problem != nil || a.Covered == AllReasons {
+			if h.problem != nil || *covered == AllReasons {
 				break
 			}
 			reasons, elsewhere := q.applies(h.complete.Info(), &q.points[j])
 			if h.elsewhere == nil {
 				h.elsewhere = elsewhere
 			}
-			a.take(q, h, reasons)
+			a.take(q, h, reasons, covered)
 		}
 	}
 	// An index that cannot be read might be the one that has it.
@@ -158,8 +161,8 @@ func hasName(names [][]byte, name []byte) bool {
 
 // take looks into a list that speaks of the certificate for these reasons: RFC
 // 5280 section 6.3.3 (e) and (i) to (l).
-func (a *Answer) take(q *Question, h *hearing, reasons Reasons) {
-	if reasons&^a.Covered == 0 {
+func (a *Answer) take(q *Question, h *hearing, reasons Reasons, covered *Reasons) {
+	if reasons&^*covered == 0 {
 		return
 	}
 	f := h.find(q.certificate.RawIssuer, q.certificate.SerialNumber)
@@ -171,6 +174,7 @@ func (a *Answer) take(q *Question, h *hearing, reasons Reasons) {
 		return
 	}
 	h.heard = true
+	*covered |= reasons
 	a.Covered |= reasons
 	var status Status
 	switch {
@@ -198,10 +202,17 @@ func (a *Answer) take(q *Question, h *hearing, reasons Reasons) {
 	}
 }
 
+// maxWhy bounds the lists that are told of: a file may have a thousand.
+const maxWhy = 8
+
 // explain says why it is unknown.
 func (a *Answer) explain(hearings []hearing) {
 	for i := range hearings {
 		h := &hearings[i]
+		if len(a.why) == maxWhy {
+			a.why = append(a.why, fmt.Sprintf("and so on, %d lists in all", len(hearings)))
+			break
+		}
 		problem := h.problem
 		if problem == nil && !h.heard {
 			problem = h.elsewhere

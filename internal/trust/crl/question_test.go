@@ -259,6 +259,12 @@ func TestIssuer(t *testing.T) {
 		{"its name in another spelling, listed", func(s *scene) { s.list.Issuer = respelled; s.listed(1) }, Revoked, 1, ""},
 		{"a key of its own for lists", func(s *scene) { twin(s); s.signers = append(s.signers, s.twin.Certificate.Leaf) }, Good, 0, ""},
 		{"a key of its own, listed", func(s *scene) { twin(s); s.signers = append(s.signers, s.twin.Certificate.Leaf); s.listed(1) }, Revoked, 1, ""},
+		{"a newer list by another key, which has only what that issued", func(s *scene) {
+			s.listed(1)
+			newer := by(s.ca, crlmaker.Number(5))
+			newer.Key, newer.ThisUpdate, newer.NextUpdate = s.twin.Key, s.list.ThisUpdate.Add(time.Minute), s.list.NextUpdate
+			s.more, s.signers = []crlmaker.Options{newer}, append(s.signers, s.twin.Certificate.Leaf)
+		}, Revoked, 1, "by CRL 10"},
 		{"a key that nothing vouches for", twin, Unknown, 0, "its signer is neither"},
 		{"a key that nothing vouches for, listed", func(s *scene) { twin(s); s.listed(1) }, Unknown, 0, "its signer is neither"},
 		{"the same name below another root", func(s *scene) { s.list.Key = s.foreign.Key }, Unknown, 0, "its signer is neither"},
@@ -461,6 +467,26 @@ func TestUseless(t *testing.T) {
 		{"an older one, in front, on hold", func(s *scene) { s.listed(6); newer(s) }, Good, 0, ""},
 		{"both useless", func(s *scene) { useless(s); s.more[0].NextUpdate = s.at.Add(-time.Hour) }, Unknown, 0, "; CRL 10"},
 	})
+}
+
+// TestManyUseless: why it is unknown is told in a line, however many lists do not say.
+func TestManyUseless(t *testing.T) {
+	ca := newCA(t, pki.CAOptions{Name: "Woodgrove CA"})
+	o := by(ca, crlmaker.Number(1), crlmaker.IssuingPoint{OnlyCA: true}.Extension())
+	index := build(t, der1(t, o), ca.Certificate.Leaf)
+	q, err := NewQuestion(newLeaf(t, ca), ca.Certificate.Leaf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lists := make([]List, 1000)
+	for i := range lists {
+		lists[i].Complete = index
+	}
+	a := q.Ask(time.Now(), 0, lists...)
+	detail := a.Detail()
+	if a.Status != Unknown || len(detail) > 4000 || !strings.HasSuffix(detail, "and so on, 1000 lists in all") {
+		t.Errorf("%v: %d octets: %.4000s", a.Status, len(detail), detail)
+	}
 }
 
 // TestBadPoints: a certificate that cannot be read is not asked for.

@@ -42,7 +42,7 @@ func (i *inquiry) askLists(chain []*x509.Certificate) Answer {
 	for n := range places {
 		h.places = append(h.places, &places[n])
 	}
-	h.takeFiles(chain[0], points)
+	h.takeFiles(ready.issuer, points)
 
 	h.look()
 	a := h.ask()
@@ -205,7 +205,9 @@ func (h *hunt) answer(a crl.Answer) Answer {
 	for _, p := range h.places {
 		switch {
 		case p.err != nil:
-			details = append(details, p.err.Error())
+			if problem := p.err.Error(); !slices.Contains(details, problem) { // a file may have many lists
+				details = append(details, problem)
+			}
 		case p.index == nil && h.settings.Fetch == nil && !p.file:
 			details = append(details, fmt.Sprintf("%q: nothing is fetched here", p.addresses[0]))
 		}

@@ -131,6 +131,9 @@ func TestBundleIsFiles(t *testing.T) {
 	held.Entries = crlmaker.Of(crlmaker.Entry{Serial: leaf.SerialNumber, Reason: 6})
 	forged := is(w.list(w.ca, number(9)))
 	forged.Key = w.root.Key
+	// RFC 5280 section 7.1: the same name.
+	loud := is(w.list(w.ca, number(2), crlmaker.Delta(1)))
+	loud.Issuer = must(pki.NewCA(pki.CAOptions{Name: "WOODGROVE CA"})).Certificate.Leaf.RawSubject
 	for _, c := range []struct {
 		name  string
 		lists []crlmaker.Options
@@ -145,6 +148,7 @@ func TestBundleIsFiles(t *testing.T) {
 		{"for users, and for CAs", []crlmaker.Options{is(w.list(w.ca, number(1), forUsers)), w.list(w.ca, number(2), forCAs)}, Revoked, "CRL 1"},
 		{"for CAs alone", []crlmaker.Options{w.list(w.ca, number(1), forCAs), is(w.list(w.ca, number(2), forCAs))}, Unknown, "certificates of CAs only"},
 		{"delta", []crlmaker.Options{w.list(w.ca, number(1)), is(w.list(w.ca, number(2), crlmaker.Delta(1)))}, Revoked, "delta CRL 2"},
+		{"delta by the same name in capitals", []crlmaker.Options{w.list(w.ca, number(1)), loud}, Revoked, "delta CRL 2"},
 		{"released by a delta", []crlmaker.Options{held, removed}, Good, ""},
 		{"delta of something else", []crlmaker.Options{w.list(w.ca, number(1)), is(w.list(w.ca, number(9), crlmaker.Delta(8)))}, Good, "CRL 1"},
 		{"forged", []crlmaker.Options{w.list(w.ca, number(1)), forged}, Good, "CRL 1"},

@@ -33,7 +33,7 @@ type Settings struct {
 	Fetch *fetch.Client
 	// Order is who is asked, the first definite answer counts: "crl", "ocsp".
 	Order []string
-	// Files are CRLs of the operator's own, one in each, DER or PEM.
+	// Files hold CRLs of the operator's own: one as DER, or several as PEM.
 	Files []string
 	// Grace is how long a list is believed after its nextUpdate.
 	Grace time.Duration

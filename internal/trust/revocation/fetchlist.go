@@ -2,7 +2,6 @@ package revocation
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -131,7 +130,7 @@ func (l *listing) follows(next, current *crl.Info) error {
 	if next.Sum == current.Sum && next.Source.URL == current.Source.URL && (next.Source.ETag == current.Source.ETag || next.Source.ETag == "") {
 		return errSame
 	}
-	elsewhere := (next.Base == nil) != (current.Base == nil) || !bytes.Equal(next.IssuingDistributionPoint, current.IssuingDistributionPoint)
+	elsewhere := (next.Base == nil) != (current.Base == nil) || !sameScope(next, current)
 	if l.useless != nil {
 		useless := l.useless(current) != nil
 		elsewhere = !useless && l.useless(next) != nil
@@ -140,7 +139,8 @@ func (l *listing) follows(next, current *crl.Info) error {
 		}
 	}
 	// The operator may put something else into his file, or the same in another order.
-	if elsewhere && l.part != nil {
+	// Another key of the issuer may count from another number.
+	if l.part != nil && (elsewhere || !next.SameKey(current)) {
 		return nil
 	}
 	if elsewhere {

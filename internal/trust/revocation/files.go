@@ -34,9 +34,10 @@ type file struct {
 type part struct {
 	name, state string
 	crl.Block
-	number int  // in the file, from 1
-	nth    int  // of those of its issuer in there, from 1
-	alone  bool // there is no other in the file
+	issuer string // what Issuer is compared by
+	number int    // in the file, from 1
+	nth    int    // of those of its issuer in there, from 1
+	alone  bool   // there is no other in the file
 }
 
 const fileScheme = "file:"
@@ -49,13 +50,17 @@ func (p *part) address() string {
 	return fmt.Sprintf("%s%s, CRL %d", fileScheme, p.name, p.number)
 }
 
-// key is by the issuer of the list and not by its place in the file, so that lists of
-// others may come and go.
+// key is by the issuer of the list, if that is not who issued the certificate, and not
+// by its place in the file, so that lists of others may come and go.
 func (p *part) key(issuer *x509.Certificate) key {
-	if p.nth <= 1 {
-		return keyOf(fileScheme+p.name, issuer)
+	what := fileScheme + p.name
+	if p.nth > 1 {
+		what += fmt.Sprintf("\x00%d", p.nth)
 	}
-	return keyOf(fmt.Sprintf("%s%s\x00%d", fileScheme, p.name, p.nth), issuer)
+	if p.Issuer != nil && !bytes.Equal(p.Issuer, issuer.RawSubject) {
+		what += "\x00" + string(p.Issuer)
+	}
+	return keyOf(what, issuer)
 }
 
 // all returns the files with these names.
@@ -121,7 +126,8 @@ func partsOf(r *os.File, name string) ([]part, error) {
 	parts := make([]part, len(blocks))
 	for i, b := range blocks {
 		nth[string(b.Issuer)]++
-		parts[i] = part{name: name, state: stateOf(stat), Block: b, number: i + 1, nth: nth[string(b.Issuer)], alone: len(blocks) == 1}
+		issuer, _ := crl.NameKey(b.Issuer) // it is a name
+		parts[i] = part{name: name, state: stateOf(stat), Block: b, issuer: issuer, number: i + 1, nth: nth[string(b.Issuer)], alone: len(blocks) == 1}
 	}
 	return parts, nil
 }
@@ -138,9 +144,10 @@ func (fs *files) current(name string, from crl.Source) bool {
 	return fs.known[name].state == from.ETag
 }
 
-// speaksOf reports whether who wrote the list may say something of a certificate.
-func (p *part) speaksOf(c *x509.Certificate, points []crl.Point) bool {
-	if crl.SameName(p.Issuer, c.RawIssuer) {
+// speaksOf reports whether who wrote the list may say something of a certificate that
+// has these points, by an issuer with this key of a name.
+func (p *part) speaksOf(issuer string, points []crl.Point) bool {
+	if p.issuer == issuer {
 		return true
 	}
 	for _, point := range points {

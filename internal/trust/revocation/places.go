@@ -43,7 +43,7 @@ func take(places []*place, points []crl.Point, delta bool, issuer *x509.Certific
 				p.addresses = append(p.addresses, uri)
 			}
 		}
-		if len(p.addresses) > 0 && len(places) < maxPlaces {
+		if len(p.addresses) > 0 && fetched(places) < maxPlaces {
 			slices.SortStableFunc(p.addresses, func(a, b string) int { return rank(a) - rank(b) })
 			for _, address := range p.addresses {
 				p.keys = append(p.keys, keyOf(address, issuer))
@@ -54,6 +54,16 @@ func take(places []*place, points []crl.Point, delta bool, issuer *x509.Certific
 	return places
 }
 
+// fetched counts those that are not files.
+func fetched(places []*place) (n int) {
+	for _, p := range places {
+		if !p.file {
+			n++
+		}
+	}
+	return n
+}
+
 func rank(uri string) int {
 	if strings.HasPrefix(strings.ToLower(uri), "http") {
 		return 0
@@ -62,21 +72,45 @@ func rank(uri string) int {
 }
 
 // takeFiles adds the operator's files that somebody wrote who may speak of the
-// certificate.
-func (h *hunt) takeFiles(c *x509.Certificate, points []crl.Point) {
+// certificate, by an issuer with this key of a name.
+func (h *hunt) takeFiles(issuer string, points []crl.Point) {
 	for _, f := range h.files.all(h.settings.Files, h.Log) {
 		parts := f.lists
 		if parts == nil { // nobody knows of whom one is that could never be read
-			parts = []part{{name: f.name, alone: true}}
+			parts = h.partsBefore(f.name, points)
 		}
 		for i := range parts {
-			if part := &parts[i]; f.lists == nil || part.speaksOf(c, points) {
+			if part := &parts[i]; f.lists == nil || part.speaksOf(issuer, points) {
 				h.places = append(h.places, &place{
 					addresses: []string{part.address()}, keys: []key{part.key(h.chain[1])}, file: true, part: part, tried: f.err != nil, err: f.err,
 				})
 			}
 		}
 	}
+}
+
+// partsBefore are those that an earlier process read of a file that cannot be read now, or
+// one of which nothing is known.
+func (h *hunt) partsBefore(name string, points []crl.Point) (parts []part) {
+	issuers := [][]byte{h.chain[1].RawSubject}
+	for _, point := range points {
+		for _, issuer := range point.CRLIssuer {
+			issuers = append(issuers, issuer.Value)
+		}
+	}
+	for _, issuer := range issuers {
+		for nth := 1; nth <= crl.MaxBlocks; nth++ {
+			p := part{name: name, Block: crl.Block{Issuer: issuer}, nth: nth, alone: true}
+			if index, _ := h.lists.get(p.key(h.chain[1]), h.Clock()); index == nil {
+				break
+			}
+			parts = append(parts, p)
+		}
+	}
+	if parts == nil {
+		parts = []part{{name: name, alone: true}}
+	}
+	return parts
 }
 
 // look takes what is at hand, and the places of delta CRLs that complete lists
@@ -170,8 +204,8 @@ func useless(info *crl.Info, q *crl.Question, delta bool) error {
 	return q.Concerns(info)
 }
 
-// indexes pairs every complete list with the delta CRLs that might go with it, and
-// appends them to all: which of them do is for crl to say.
+// indexes pairs every complete list with the delta CRLs of its scope, and appends them
+// to all: which of them go with it is for crl to say.
 func (h *hunt) indexes(all []crl.List) []crl.List {
 	for _, base := range h.places {
 		if base.index == nil || base.index.Info().Base != nil {
@@ -179,7 +213,7 @@ func (h *hunt) indexes(all []crl.List) []crl.List {
 		}
 		alone := true
 		for _, delta := range h.places {
-			if delta.index != nil && delta.index.Info().Base != nil {
+			if delta.index != nil && delta.index.Info().Base != nil && sameScope(base.index.Info(), delta.index.Info()) {
 				all = append(all, crl.List{Complete: base.index, Delta: delta.index})
 				alone = false
 			}
@@ -189,6 +223,11 @@ func (h *hunt) indexes(all []crl.List) []crl.List {
 		}
 	}
 	return all
+}
+
+// sameScope reports whether two lists are for the same: RFC 5280 section 6.3.3 (c)(2).
+func sameScope(a, b *crl.Info) bool {
+	return bytes.Equal(a.IssuingDistributionPoint, b.IssuingDistributionPoint)
 }
 
 // discard forgets damaged indexes; which of them it is does not matter.

@@ -20,6 +20,7 @@ type preparations struct {
 // A preparation is never changed.
 type preparation struct {
 	question *crl.Question // by the issuer alone
+	issuer   string        // what the name of who issued it is compared by
 	places   []place
 	err      error
 }
@@ -46,6 +47,7 @@ func prepare(subject, issuer *x509.Certificate) (p preparation) {
 	if p.question, p.err = crl.NewQuestion(subject, issuer); p.err != nil {
 		return p
 	}
+	p.issuer, _ = crl.NameKey(subject.RawIssuer) // crypto/x509 has read it
 	var freshest []crl.Point
 	if freshest, p.err = crl.FreshestPoints(subject); p.err != nil {
 		return p
