@@ -2,6 +2,7 @@ package outgoing_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"os"
 	"os/exec"
@@ -24,7 +25,7 @@ func TestSendmail(t *testing.T) {
 		s := setUp(t)
 		s.sendmail = s.startSendmail(t, "sendmail")
 		// All at once: each time the list is written the daemon takes a while to see it.
-		s.more = "together.example\nbeside.example\ntwo.example\nrenewed.example\nrouted.example\nelsewhere.example\nprogram.below.example\n"
+		s.more = "together.example\nbeside.example\nhandshake.example\ntwo.example\nrenewed.example\nrouted.example\nelsewhere.example\nprogram.below.example\n"
 		s.list(t, s.listed())
 		for _, sub := range []struct {
 			name string
@@ -32,6 +33,7 @@ func TestSendmail(t *testing.T) {
 		}{
 			{"table", testSendmailTable},
 			{"recipients", testSendmailRecipients},
+			{"no handshake", testSendmailNoHandshake},
 			{"names of another session", testSendmailOtherSession},
 			{"bounce", testSendmailBounce},
 			{"listed while mail waits", testSendmailListedWhileWaiting},
@@ -104,6 +106,21 @@ func testSendmailRecipients(t *testing.T, s *site) {
 			}
 		}
 	}
+}
+
+// testSendmailNoHandshake: where TLS fails, Sendmail can be told to connect again and go on without it. Mail to a listed
+// domain does not.
+func testSendmailNoHandshake(t *testing.T, s *site) {
+	s.at(t, "127.77.99.26", mta.FakeOptions{Common: leaf(t, s.root, names("mail1.handshake.example")), MaxTLS: tls.VersionTLS10},
+		"handshake.example", "unlisted-handshake.example")
+	for _, domain := range []string{"handshake.example", "unlisted-handshake.example"} {
+		s.records(t, "%s MX 10 mail1.handshake.example\n", domain)
+	}
+	s.records(t, "mail1.handshake.example A 127.77.99.26\n")
+	gives := s.startSendmail(t, "gives", "define(`confTLS_FALLBACK_TO_CLEAR', `true')dnl")
+	m := s.mail(t, gives, "alice@contoso.com", "bob@unlisted-handshake.example", "bob@handshake.example")
+	m.leaves(t, "bob@unlisted-handshake.example")
+	m.waitsFor(t, "bob@handshake.example", noneShown)
 }
 
 // testSendmailOtherSession: a process of Sendmail has sessions with several servers, and the names of the last
