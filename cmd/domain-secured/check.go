@@ -207,6 +207,10 @@ func checkSendmail(cfg *config.Config, file string) ([]finding.Finding, error) {
 			}
 		}
 	}
+	want.Held = func(domain string) bool {
+		_, entry := cfg.Snapshot.SendingTo(domain)
+		return entry != "" && cfg.Snapshot.Partner(entry).Mode == policy.ModeEnforce
+	}
 	for entry := range cfg.Snapshot.Receive.All() {
 		want.MTAEvidence = want.MTAEvidence || cfg.Snapshot.Partner(entry).Evidence == policy.EvidenceMTA
 	}

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"net"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"domain-secured/internal/testkit/cases"
 	"domain-secured/internal/testkit/mta"
@@ -234,4 +237,37 @@ func testMTAEvidence(t *testing.T, s *mailSite) {
 			}
 		}
 	})
+	// A process that delivers mail itself has the names of the server then, and knows those of the client no more.
+	for _, mode := range []string{"background", "interactive"} {
+		t.Run("names of a server, "+mode, func(t *testing.T) {
+			show, err := pki.SelfSigned(pki.LeafOptions{DNSNames: []string{"woodgrovebank.com"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			server, err := mta.StartFake(t.Context(), mta.FakeOptions{Common: mta.Common{Domains: []string{"fabrikam.com", "contoso.com"}, Certificate: show}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer server.Close()
+			_, port, _ := net.SplitHostPort(server.Addr())
+			o := trusting
+			o.Config = []string{"define(`confDELIVERY_MODE', `" + mode + "')dnl", "define(`RELAY_MAILER_ARGS', `TCP $h " + port + "')dnl"}
+			site := s.beside(t, o, same)
+			certificate, err := names("mail1.fabrikam.com", "fabrikam.com")()
+			if err != nil {
+				t.Fatal(err)
+			}
+			pair := certificate.TLSCertificate()
+			session := site.dial(t, smtpclient.Options{Addr: site.MTA.Addr(), Hello: "x.example", TLS: true, Certificate: &pair})
+			m, id := written(fabrikamSender, fabrikamSender)
+			expect(t, session, m, accepted)
+			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+			defer cancel()
+			if _, err := server.Delivered(ctx, func(m mta.Message) bool { return strings.Contains(string(m.Raw), id) }); err != nil {
+				t.Fatal(err)
+			}
+			m, _ = written(bankSender, bankSender)
+			expect(t, session, m, "certificate-host-mismatch")
+		})
+	}
 }

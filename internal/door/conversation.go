@@ -1,7 +1,6 @@
 package door
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -45,8 +44,13 @@ func (s *Server) Converse(c net.Conn, p *Protocol, answer Answer) {
 			v.ended(err)
 			return
 		}
-		if err := v.answerAll(); err != nil {
-			s.Complain("closing a connection that does not speak the "+p.Name+" protocol", err)
+		wrong, err := v.answerAll()
+		switch {
+		case wrong != nil:
+			s.Complain("closing a connection that does not speak the "+p.Name+" protocol", wrong)
+			return
+		case err != nil: // it left before it was answered, or takes no answers
+			s.log.Debug(s.name+": connection ended", "error", err)
 			return
 		}
 		v.setDeadline()
@@ -96,13 +100,13 @@ func (v *conversation) read() error {
 }
 
 // answerAll answers every whole request that was read, and keeps the beginning of the
-// next one.
-func (v *conversation) answerAll() error {
+// next one. It returns what the client did wrong, or why its answers could not be sent.
+func (v *conversation) answerAll() (wrong, err error) {
 	rest := v.in
 	for len(rest) > 0 {
 		out, n, wrong := v.answer(v.out[:0], rest)
-		if err := cmp.Or(v.send(out), wrong); err != nil {
-			return err
+		if err := v.send(out); wrong != nil || err != nil {
+			return wrong, err
 		}
 		if n == 0 {
 			break
@@ -114,13 +118,13 @@ func (v *conversation) answerAll() error {
 	}
 	switch {
 	case len(rest) >= v.protocol.Longest:
-		return fmt.Errorf("a request is longer than %d octets", v.protocol.Longest)
+		return fmt.Errorf("a request is longer than %d octets", v.protocol.Longest), nil
 	case len(rest) == 0 && cap(v.in) > v.protocol.Usual:
 		v.in = make([]byte, 0, v.protocol.Usual)
 	default:
 		v.in = v.in[:copy(v.in[:cap(v.in)], rest)]
 	}
-	return nil
+	return nil, nil
 }
 
 // send sends the answers that there are.

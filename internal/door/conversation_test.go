@@ -47,11 +47,12 @@ func converse(t *testing.T, answer Answer, drive func(net.Conn)) (answers string
 		var log lines
 		s := NewServer("test door", 10, nil, log.logger())
 		ours, theirs := net.Pipe()
-		began := time.Now()
+		began, ended := time.Now(), make(chan struct{})
 		go func() {
 			s.Converse(ours, &words, answer)
 			lasted = time.Since(began)
 			ours.Close()
+			close(ended)
 		}()
 		var heard bytes.Buffer
 		hearing := make(chan struct{})
@@ -62,6 +63,7 @@ func converse(t *testing.T, answer Answer, drive func(net.Conn)) (answers string
 		drive(theirs)
 		<-hearing
 		theirs.Close()
+		<-ended
 		answers = heard.String()
 		_, logged, _ = strings.Cut(log.String(), "level=")
 	})
@@ -150,6 +152,17 @@ func TestConverseDeaf(t *testing.T) {
 		}
 		ours.Close()
 	})
+}
+
+// TestConverseGone: that a client leaves while it is answered is no fault of its own, and no warning.
+func TestConverseGone(t *testing.T) {
+	late := func(out, in []byte) ([]byte, int, error) {
+		time.Sleep(2 * time.Second)
+		return answerOne(out, in)
+	}
+	if _, lasted, logged := converse(t, late, func(c net.Conn) { say("a.")(c); time.Sleep(time.Second); c.Close() }); lasted != 3*time.Second || strings.Contains(logged, "WARN") {
+		t.Errorf("lasted %v, logged %s", lasted, logged)
+	}
 }
 
 // TestConverseShutdown: a request in hand is answered, and no other is waited for: not

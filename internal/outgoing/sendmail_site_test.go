@@ -25,6 +25,7 @@ const routes = "together.example	relay:[127.77.99.20]\n" +
 	"byhost.example	smtp:[mail1.byhost.example]\n" +
 	"elsewhere.example	smtp:bob@plainothers.example\n" +
 	".below.example	program:host\n" +
+	"around.covered.example	smtp:bob@plainothers.example\n" +
 	"mail.below.example	esmtp:mail.below.example\n"
 
 // program is a mailer that needs no server: it keeps what it is given.

@@ -39,6 +39,7 @@ type site struct {
 	addresses             int
 	pins                  []row  // those whose certificates are in the configuration
 	partners              string // and their tables
+	more                  string // on the send list, besides the rows
 }
 
 var revokedSerial = big.NewInt(4711)

@@ -216,7 +216,7 @@ func (s *site) listed() string {
 			text += r.domain + "\n"
 		}
 	}
-	return text
+	return text + s.more
 }
 
 // rows are those with a server: of the table, and those of pins.

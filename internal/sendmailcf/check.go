@@ -17,7 +17,8 @@ type Want struct {
 	Sending      bool   // there are domains on the send list
 	TLSMapListen string // [tlsmap] listen
 
-	Send iter.Seq[string] // the domains on that list that are held to something; nil for none
+	Send iter.Seq[string]  // the domains on that list that are held to something; nil for none
+	Held func(string) bool // whether a domain is, be it by an entry for one above it
 }
 
 // mcFile is the file that lines are for. sendmail.cf is made of it.

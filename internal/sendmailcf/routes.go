@@ -2,6 +2,8 @@ package sendmailcf
 
 import (
 	"iter"
+	"maps"
+	"slices"
 	"strings"
 
 	"domain-secured/internal/finding"
@@ -70,24 +72,34 @@ func (c *checker) routes(listed iter.Seq[string]) {
 		judge(aRoute{key, target})
 	}
 	judge(aRoute{"", c.s.SmartHost})
-	if len(bad) > 0 {
-		said := 0
-		for domain := range listed {
-			r := c.s.routeOf(domain)
-			why := bad[r]
-			if why == "" {
-				continue
-			}
-			delete(bad, r) // it is said of one domain
-			said++
-			if r.by == "" {
-				c.put(finding.Error, "SMART_HOST", "", "SMART_HOST is %s, and mail to %s goes by it: %s", r.target, domain, why)
-			} else {
-				c.put(finding.Error, "mailertable", "", "by the entry %s of %s (%s) mail to %s is not held to the send list: %s", r.by, c.s.Mailers.file, r.target, domain, why)
-			}
-			if len(bad) == 0 || said == maxRoutes {
-				break
-			}
+	said := 0
+	say := func(r aRoute, domain string) {
+		why := bad[r]
+		if why == "" || said == maxRoutes {
+			return
+		}
+		delete(bad, r) // it is said of one domain
+		said++
+		if r.by == "" {
+			c.put(finding.Error, "SMART_HOST", "", "SMART_HOST is %s, and mail to %s goes by it: %s", r.target, domain, why)
+		} else {
+			c.put(finding.Error, "mailertable", "", "by the entry %s of %s (%s) mail to %s is not held to the send list: %s", r.by, c.s.Mailers.file, r.target, domain, why)
+		}
+	}
+	for domain := range listed {
+		if len(bad) == 0 || said == maxRoutes {
+			break
+		}
+		say(c.s.routeOf(domain), domain)
+	}
+	// What is below a listed domain may have a route of its own.
+	for _, r := range slices.SortedFunc(maps.Keys(bad), func(a, b aRoute) int { return strings.Compare(a.by, b.by) }) {
+		domain := r.by
+		if strings.HasPrefix(domain, ".") {
+			domain = "mail" + domain
+		}
+		if domain != "" && domain != "mail." && c.want.Held(domain) {
+			say(r, domain)
 		}
 	}
 	if c.s.Mailers.Hidden != "" {
