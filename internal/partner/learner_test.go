@@ -194,6 +194,24 @@ func TestLearnerOneClientManyPartners(t *testing.T) {
 	})
 }
 
+// TestLearnerOneClientQuickLooks: looks that end at once count for a minute, too.
+func TestLearnerOneClientQuickLooks(t *testing.T) {
+	learning(t, 0, func(t *testing.T, l *Learner, k *looker) {
+		for minute := range 2 {
+			for second := range 60 {
+				for i := range looks {
+					l.Queue(fmt.Sprintf("d%d-%d-%d.example", minute, second, i), Fingerprint{1}, clientA)
+				}
+				time.Sleep(time.Second)
+			}
+			events, _, _ := k.take()
+			if n := len(slices.DeleteFunc(events, func(event string) bool { return !strings.Contains(event, " look ") })); n != looksOfClient {
+				t.Errorf("%d looks in minute %d, want %d", n, minute, looksOfClient)
+			}
+		}
+	})
+}
+
 // TestLearnerAfresh: what waits for its minute is looked at, and what comes next.
 func TestLearnerAfresh(t *testing.T) {
 	learning(t, 0, func(t *testing.T, l *Learner, k *looker) {
