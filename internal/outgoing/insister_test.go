@@ -1,12 +1,15 @@
 package outgoing
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -336,6 +339,48 @@ func TestBundles(t *testing.T) {
 		if entries, _ := os.ReadDir(own); len(entries) != c.left {
 			t.Errorf("%v are left", entries)
 		}
+	}
+}
+
+// TestRootsBeforeMail: the files that partners on the list need are there before mail
+// asks for them, and no others. One that cannot be written is said at once.
+func TestRootsBeforeMail(t *testing.T) {
+	w := newWorld(t)
+	b := Bundles{Dir: filepath.Join(t.TempDir(), "roots")}
+	partners := make(map[string]*policy.Partner)
+	for i, p := range []policy.Partner{
+		{Domain: "names.example"},
+		{Domain: "vetted.example", SendVerify: policy.SendVerifyVetted},
+		{Domain: "testing.example", Mode: policy.ModeTesting},
+		{Domain: "unlisted.example"},
+	} {
+		p.Mode, p.SendVerify = cmp.Or(p.Mode, policy.ModeEnforce), cmp.Or(p.SendVerify, policy.SendVerifyNames)
+		p.Roots = &policy.Roots{ID: policy.Hash{1, byte(i)}, PEM: []byte(p.Domain)}
+		partners[p.Domain] = &p
+	}
+	defaults := *partners["names.example"]
+	defaults.Roots = &policy.Roots{ID: policy.Hash{2}, PEM: []byte("defaults")}
+	list, err := policy.ParseList("names.example\nvetted.example\ntesting.example\nplain.example\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := Settings{Snapshot: policy.NewSnapshot(nil, list, &defaults, partners, nil), Bundles: b}
+	w.Use(settings)
+	if w.logged.count(NoRootsFile) != 1 {
+		t.Error("it is not in the log that there is no folder")
+	}
+	if err := os.Mkdir(b.Dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	w.Use(settings)
+	var texts []string
+	entries, err := os.ReadDir(b.Dir)
+	for _, entry := range entries {
+		text, problem := os.ReadFile(filepath.Join(b.Dir, entry.Name()))
+		texts, err = append(texts, string(text)), errors.Join(err, problem)
+	}
+	if !slices.Equal(texts, []string{"names.example", "defaults"}) || err != nil {
+		t.Errorf("%q, %v", texts, err)
 	}
 }
 

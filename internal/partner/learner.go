@@ -13,7 +13,7 @@ const (
 	lookInterval  = time.Minute      // between two looks at the same partner
 	lookTimeLimit = 15 * time.Second // for one
 	looks         = 8                // at the same time
-	maxLearning   = 1000             // partners in memory
+	maxLearning   = 5000             // partners in memory
 	maxWanted     = 10               // certificates of a partner in one look, each from another client
 	// looksOfClient are those that one client may cause in a minute: as many as end in
 	// that time if he has each take as long as it may.

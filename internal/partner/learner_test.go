@@ -194,6 +194,41 @@ func TestLearnerOneClientManyPartners(t *testing.T) {
 	})
 }
 
+// TestLearnerOneClientQuickLooks: looks that end at once count for a minute, too.
+func TestLearnerOneClientQuickLooks(t *testing.T) {
+	learning(t, 0, func(t *testing.T, l *Learner, k *looker) {
+		for minute := range 2 {
+			for second := range 60 {
+				for i := range looks {
+					l.Queue(fmt.Sprintf("d%d-%d-%d.example", minute, second, i), Fingerprint{1}, clientA)
+				}
+				time.Sleep(time.Second)
+			}
+			events, _, _ := k.take()
+			if n := len(slices.DeleteFunc(events, func(event string) bool { return !strings.Contains(event, " look ") })); n != looksOfClient {
+				t.Errorf("%d looks in minute %d, want %d", n, minute, looksOfClient)
+			}
+		}
+	})
+}
+
+// TestLearnerManyClientsManyPartners: where many come as partners, each partner is looked
+// at in its turn.
+func TestLearnerManyClientsManyPartners(t *testing.T) {
+	learning(t, time.Hour, func(t *testing.T, l *Learner, k *looker) {
+		const partners = 1500
+		for i := range partners {
+			l.Queue(fmt.Sprintf("d%d.example", i), Fingerprint{1}, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+		}
+		l.Queue("other.example", Fingerprint{2}, clientB)
+		time.Sleep((partners/looks + 2) * lookTimeLimit)
+		events, _, _ := k.take()
+		if !slices.ContainsFunc(events, func(event string) bool { return strings.Contains(event, " look other.example ") }) {
+			t.Error("the other's partner is not looked at")
+		}
+	})
+}
+
 // TestLearnerAfresh: what waits for its minute is looked at, and what comes next.
 func TestLearnerAfresh(t *testing.T) {
 	learning(t, 0, func(t *testing.T, l *Learner, k *looker) {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // TestLimits: few connections at a time, few in all.
@@ -75,6 +77,44 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestClientsHoldUpNoHost: an address that came as a partner may make a look take as long
+// as it may. The hosts of others are looked at meanwhile.
+func TestClientsHoldUpNoHost(t *testing.T) {
+	at := mailServer(t, "127.0.0.1:0", func(p *peer) {
+		p.say("220 hello")
+		p.hear()
+		p.say("250 no more")
+		p.hear()
+	})
+	holding := make(chan struct{}, sessions)
+	var clients []netip.Addr
+	for i := range sessions {
+		clients = append(clients, netip.AddrFrom4([4]byte{127, 0, 9, byte(i + 1)}))
+		mailServer(t, netip.AddrPortFrom(clients[i], at.Port()).String(), func(p *peer) {
+			holding <- struct{}{}
+			p.hear()
+		})
+	}
+	_, r := resolving(t, oneHost(at.Addr()))
+	p, o := NewProber(), Options{Resolver: r, Port: at.Port(), AllowPrivate: true}
+	p.timeout = time.Hour
+	ctx, cancel := context.WithCancel(t.Context())
+	var looks sync.WaitGroup
+	defer looks.Wait()
+	defer cancel()
+	for some := range slices.Chunk(clients, maxClients) {
+		looks.Go(func() { p.Probe(ctx, Target{Clients: some}, o) })
+	}
+	for range clients {
+		<-holding
+	}
+	ctx, cancel = context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if a := p.Probe(ctx, Target{Domain: "example.com"}, o).Hosts[0].Addresses[0]; a.Problem != NoSTARTTLS {
+		t.Errorf("%s: %s", a.Problem, a.Detail)
+	}
+}
+
 // TestProbeEndsWithContext, whatever it is waiting for.
 func TestProbeEndsWithContext(t *testing.T) {
 	began := make(chan struct{}, 10)
@@ -87,6 +127,7 @@ func TestProbeEndsWithContext(t *testing.T) {
 	_, r := resolving(t, oneHost(at.Addr())+"example.com MX 20 mx.example.com\n")
 	p := NewProber()
 	p.slots = make(chan struct{}, 1)
+	p.clients = p.slots
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-began

@@ -38,7 +38,8 @@ type unknownKey struct {
 // Pending lists the certificates that nobody knows, so that an operator can ask
 // for the right file: at most 1000, 100 of a domain, and 10 of these from one client, an
 // address or a /64 of IPv6, for anybody can come as a partner. Of the client with the
-// most those not seen for longest go first, and all after 30 days. It is kept in a file
+// most, or first of the /48 of IPv6 with the most, those not seen for longest go first,
+// and all after 30 days. It is kept in a file
 // for other processes and the next start. Its methods may be called at the same time.
 type Pending struct {
 	path     string
@@ -122,32 +123,47 @@ func (p *Pending) makeRoom(domain string, client netip.Prefix, now time.Time) {
 	}
 }
 
-// dropOne drops one of those that among says yes to: of the client that has the most of
-// them the one not seen for longest. So whoever comes gets a place, and keeps it beside
-// one who comes with certificates without end.
+// dropOne drops one of those that among says yes to: of the site that has the most of
+// them, of the client there that has, the one not seen for longest. So whoever comes gets
+// a place, and keeps it beside one who comes with certificates without end.
 func (p *Pending) dropOne(among func(*Unknown) bool) {
 	type share struct {
 		places int
 		oldest *Unknown
 	}
-	shares := make(map[netip.Prefix]share)
-	for _, u := range p.known {
-		if !among(u) {
-			continue
-		}
-		s := shares[origin(u.Client)]
-		if s.places++; s.oldest == nil || u.LastSeen.Before(s.oldest.LastSeen) {
-			s.oldest = u
-		}
-		shares[origin(u.Client)] = s
-	}
 	var most share
-	for _, s := range shares {
-		if s.places > most.places || s.places == most.places && s.oldest.LastSeen.Before(most.oldest.LastSeen) {
-			most = s
+	for _, from := range []func(netip.Addr) netip.Prefix{site, origin} {
+		shares := make(map[netip.Prefix]share)
+		for _, u := range p.known {
+			if !among(u) {
+				continue
+			}
+			s := shares[from(u.Client)]
+			if s.places++; s.oldest == nil || u.LastSeen.Before(s.oldest.LastSeen) {
+				s.oldest = u
+			}
+			shares[from(u.Client)] = s
 		}
+		most = share{}
+		for _, s := range shares {
+			if s.places > most.places || s.places == most.places && s.oldest.LastSeen.Before(most.oldest.LastSeen) {
+				most = s
+			}
+		}
+		all, whose := among, from(most.oldest.Client)
+		among = func(u *Unknown) bool { return all(u) && from(u.Client) == whose }
 	}
 	delete(p.known, unknownKey{most.oldest.Domain, most.oldest.Certificate})
+}
+
+// site is what one who has many networks may have all of: an address, or of IPv6 a /48,
+// the most that an end site is given (RFC 6177 section 2).
+func site(client netip.Addr) netip.Prefix {
+	if client.Is4() {
+		return origin(client)
+	}
+	p, _ := client.Prefix(48)
+	return p
 }
 
 // List returns what is pending, what was seen last first.

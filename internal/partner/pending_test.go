@@ -127,6 +127,9 @@ func TestPendingIsFair(t *testing.T) {
 		"one /64": func(i int) netip.Addr {
 			return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 14: byte(i >> 8), 15: byte(i)})
 		},
+		"one /48": func(i int) netip.Addr {
+			return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 6: byte(i >> 8), 7: byte(i)})
+		},
 		"none":             func(int) netip.Addr { return netip.Addr{} },
 		"one, as mapped":   func(i int) netip.Addr { return []netip.Addr{clientA, netip.AddrFrom16(clientA.As16())}[i%2] },
 		"thirty addresses": func(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(i % 30)}) },
@@ -150,7 +153,7 @@ func TestPendingIsFair(t *testing.T) {
 					t.Error("who comes last is not listed")
 				}
 				most := maxPendingOfClient
-				if name == "thirty addresses" {
+				if name == "thirty addresses" || name == "one /48" {
 					most = maxPendingOfDomain - 2
 				}
 				if got := len(p.List()); got != most+2 {

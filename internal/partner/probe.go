@@ -14,7 +14,7 @@ const (
 	defaultPort       = 25
 	resolveTimeout    = 30 * time.Second // for all names of a look
 	sessionTimeout    = 15 * time.Second
-	sessions          = 8  // at the same time, of all looks together, if nothing else is said
+	sessions          = 8  // at the same time with hosts, of all looks together, if nothing else is said
 	sessionsOfLook    = 4  // of these for one look
 	maxProbeHosts     = 20 // named by the operator
 	maxClients        = 4
@@ -59,16 +59,18 @@ type Options struct {
 // Its methods may be called at the same time.
 type Prober struct {
 	slots   chan struct{}
+	clients chan struct{} // the same for addresses of clients: anybody's, they may answer slowly
 	timeout time.Duration
 }
 
-// NewProber returns a prober with at most eight connections at the same time. One is
-// enough.
+// NewProber returns a prober with at most eight connections at the same time to hosts,
+// and as many to clients. One is enough.
 func NewProber() *Prober { return NewProberOf(sessions) }
 
-// NewProberOf returns a prober with at most n connections at the same time.
+// NewProberOf returns a prober with at most n connections at the same time to hosts, and
+// as many to clients.
 func NewProberOf(n int) *Prober {
-	return &Prober{slots: make(chan struct{}, n), timeout: sessionTimeout}
+	return &Prober{slots: make(chan struct{}, n), clients: make(chan struct{}, n), timeout: sessionTimeout}
 }
 
 // Probe looks at every address of every host that takes a domain's mail, at most
@@ -213,9 +215,13 @@ func connectable(a netip.Addr) bool {
 
 // session waits for its turn and looks at one address.
 func (p *Prober) session(ctx context.Context, found *Address, host *Host, o Options) {
+	slots := p.slots
+	if host.Source == SourceClient {
+		slots = p.clients
+	}
 	select {
-	case p.slots <- struct{}{}:
-		defer func() { <-p.slots }()
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
 	case <-ctx.Done():
 	}
 	if ctx.Err() != nil {
