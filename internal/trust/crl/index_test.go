@@ -147,6 +147,27 @@ type discard struct{}
 
 func (discard) WriteAt(b []byte, _ int64) (int, error) { return len(b), nil }
 
+// TestSortPanics: a panic of who sorts is one of who asked for the index, and says
+// where it was.
+func TestSortPanics(t *testing.T) {
+	s := newSpill(t.TempDir())
+	defer s.close()
+	if err := s.add([]byte{1}, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if text, _ := recover().(string); !strings.Contains(text, "as asked") || !strings.Contains(text, "WriteAt") {
+			t.Errorf("panic %q", text)
+		}
+	}()
+	writeIndex(panics{}, s, new(Info))
+	t.Error("no panic")
+}
+
+type panics struct{}
+
+func (panics) WriteAt([]byte, int64) (int, error) { panic("as asked") }
+
 // TestSerials: no two numbers are taken for each other.
 func TestSerials(t *testing.T) {
 	ca := newCA(t, pki.CAOptions{})

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 )
@@ -28,10 +29,21 @@ func writeIndex(file io.WriterAt, s *spill, info *Info) error {
 	}
 	var problems [maxSorters]error
 	var all sync.WaitGroup
+	var fault atomic.Value
 	for i := range min(maxSorters, runtime.GOMAXPROCS(0)) {
-		all.Go(func() { problems[i] = w.sort() })
+		all.Go(func() {
+			defer func() {
+				if r := recover(); r != nil {
+					fault.Store(fmt.Sprintf("%v\n%s", r, debug.Stack()))
+				}
+			}()
+			problems[i] = w.sort()
+		})
 	}
 	all.Wait()
+	if r := fault.Load(); r != nil {
+		panic(r) // here, where whoever asked for the list can guard against it
+	}
 	if err := cmp.Or(problems[:]...); err != nil {
 		return err
 	}
