@@ -6,7 +6,7 @@ import (
 	"encoding/asn1"
 	"slices"
 
-	"domain-secured/internal/trust/crl"
+	"domain-secured/internal/trust/dn"
 )
 
 // A certPool is certificates to build chains of: as crypto/x509 is to see them, and as they
@@ -59,7 +59,7 @@ func prepare(c *x509.Certificate) *x509.Certificate {
 
 // nameOctets are equal for names that are the same.
 func nameOctets(name []byte) []byte {
-	if key, ok := crl.NameKey(name); ok {
+	if key, ok := dn.Key(name); ok {
 		return []byte(key)
 	}
 	return name

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
-	"domain-secured/internal/trust/crl"
+	"domain-secured/internal/trust/dn"
 )
 
 // maxComparisons bounds the work on names and constraints of all chains of a
@@ -221,5 +221,5 @@ func nameWithin(name, base []byte) bool {
 		b.AddBytes(slices.Concat(nameRDNs[:len(baseRDNs)]...))
 	})
 	der, err := start.Bytes()
-	return err == nil && crl.SameName(der, base)
+	return err == nil && dn.Same(der, base)
 }

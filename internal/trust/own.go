@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"slices"
 
-	"domain-secured/internal/trust/crl"
+	"domain-secured/internal/trust/dn"
 )
 
 // Own is a certificate of ours with its private key, in the order in which a
@@ -101,12 +101,12 @@ func newest(certificates []*x509.Certificate, fits func(*x509.Certificate) bool)
 
 // issued reports whether issuer signed c.
 func issued(issuer, c *x509.Certificate) bool {
-	return crl.SameName(issuer.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(issuer) == nil
+	return dn.Same(issuer.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(issuer) == nil
 }
 
 // selfSigned reports whether c is signed by its own key. It need not be a CA's.
 func selfSigned(c *x509.Certificate) bool {
-	return crl.SameName(c.RawSubject, c.RawIssuer) && c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
+	return dn.Same(c.RawSubject, c.RawIssuer) && c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
 }
 
 func sameKey(a, b crypto.PublicKey) bool {

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"domain-secured/internal/trust/dn"
 )
 
 // Options are for [Build].
@@ -125,7 +127,7 @@ func (c *collector) info(l *list, signer *x509.Certificate, from Source) (*Info,
 	// RFC 5280 section 5.2.5: without indirectCRL it lists its own issuer's alone.
 	for _, names := range info.issuers {
 		for _, name := range names {
-			if !SameName(name, info.Issuer) {
+			if !dn.Same(name, info.Issuer) {
 				return nil, fmt.Errorf("%w: it lists certificates of another issuer and is no indirect CRL", ErrMalformed)
 			}
 		}
@@ -137,7 +139,7 @@ func (c *collector) info(l *list, signer *x509.Certificate, from Source) (*Info,
 func (l *list) signedBy(candidates []*x509.Certificate) (*x509.Certificate, error) {
 	var failure error
 	for _, c := range candidates[:min(len(candidates), maxSigners)] {
-		if !SameName(c.RawSubject, l.issuer) || !maySign(c) {
+		if !dn.Same(c.RawSubject, l.issuer) || !maySign(c) {
 			continue
 		}
 		err := l.algorithm.verify(c.PublicKey, l.digest, l.signature)

@@ -13,6 +13,7 @@ import (
 
 	"domain-secured/internal/testkit/crlmaker"
 	"domain-secured/internal/testkit/pki"
+	"domain-secured/internal/trust/dn"
 )
 
 // FuzzRead: whatever is taken for a list means the same to crypto/x509, if that
@@ -79,10 +80,10 @@ func FuzzDistributionPoints(f *testing.F) {
 		if p, ok := parseIssuingPoint(data, issuerName); ok && p.reasons&^AllReasons != 0 {
 			t.Errorf("reasons %x", p.reasons)
 		}
-		if key, ok := NameKey(data); ok && (key[0] != 0 || !SameName(data, append([]byte{}, data...))) {
+		if key, ok := dn.Key(data); ok && (key[0] != 0 || !dn.Same(data, append([]byte{}, data...))) {
 			t.Error("a name is not itself")
 		}
-		_ = SameName(data, issuerName)
+		_ = dn.Same(data, issuerName)
 		points, ok := parsePoints(data, issuerName)
 		if !ok {
 			return

@@ -8,6 +8,8 @@ import (
 	"math/big"
 	"slices"
 	"time"
+
+	"domain-secured/internal/trust/dn"
 )
 
 // A hearing is a list being asked.
@@ -103,7 +105,7 @@ func (q *Question) believes(info *Info) error {
 
 func (q *Question) isSigner(c *x509.Certificate, info *Info) bool {
 	return bytes.Equal(c.RawSubjectPublicKeyInfo, info.signer.RawSubjectPublicKeyInfo) &&
-		SameName(c.RawSubject, info.Issuer) && maySign(c)
+		dn.Same(c.RawSubject, info.Issuer) && maySign(c)
 }
 
 // combines says why a delta CRL cannot be combined with a complete list: RFC 5280
@@ -114,7 +116,7 @@ func combines(complete, delta *Info, at time.Time) error {
 		return errors.New("it is no delta CRL")
 	case len(delta.UnknownCritical) > 0:
 		return unknownCritical(delta)
-	case !SameName(complete.Issuer, delta.Issuer):
+	case !dn.Same(complete.Issuer, delta.Issuer):
 		return errors.New("it has another issuer")
 	case !bytes.Equal(complete.IssuingDistributionPoint, delta.IssuingDistributionPoint):
 		return errors.New("it has another scope")

@@ -13,6 +13,8 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+
+	"domain-secured/internal/trust/dn"
 )
 
 // An index file is
@@ -229,14 +231,14 @@ func (x *Index) search(bucket, issuer, key []byte) (reason Reason, listed bool, 
 
 func (x *Index) sameIssuer(record, issuer []byte) (bool, error) {
 	if record[1]&recordOther == 0 {
-		return SameName(x.info.Issuer, issuer), nil
+		return dn.Same(x.info.Issuer, issuer), nil
 	}
 	n := int(record[2])<<8 | int(record[3])
 	if n == 0 || n > len(x.info.issuers) {
 		return false, fmt.Errorf("%w: a record of it has no issuer", ErrIndex)
 	}
 	for _, name := range x.info.issuers[n-1] {
-		if SameName(name, issuer) {
+		if dn.Same(name, issuer) {
 			return true, nil
 		}
 	}

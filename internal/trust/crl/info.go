@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+
+	"domain-secured/internal/trust/dn"
 )
 
 // A Source is where a list came from, for whoever fetches it again.
@@ -117,7 +119,7 @@ func (i *Info) unmarshal(b []byte) error {
 
 // complete reads what the fields consist of.
 func (i *Info) complete() (err error) {
-	if !validName(i.Issuer) || i.NextUpdate.IsZero() {
+	if !dn.Valid(i.Issuer) || i.NextUpdate.IsZero() {
 		return errors.New("no issuer, or no date")
 	}
 	if i.signer, err = x509.ParseCertificate(i.Signer); err != nil {

@@ -6,6 +6,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"domain-secured/internal/trust/dn"
 )
 
 // A Point is a distribution point (RFC 5280 section 4.2.1.13): where a CRL is
@@ -154,7 +156,7 @@ func below(name, rdn []byte) ([]byte, bool) {
 		b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { b.AddBytes(rdn) })
 	})
 	whole, err := b.Bytes()
-	return whole, err == nil && validName(whole)
+	return whole, err == nil && dn.Valid(whole)
 }
 
 // parseReasons reads what ReasonFlags consist of. Bits beyond those that have a

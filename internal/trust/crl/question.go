@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"domain-secured/internal/trust/dn"
 )
 
 // Skew is by how much the clock of who issues a list may be ahead of ours.
@@ -121,7 +123,7 @@ func (q *Question) applies(info *Info, p *Point) (reasons Reasons, problem error
 	case len(p.CRLIssuer) > 0 && !idp.indirect:
 		problem = errors.New("it is no indirect CRL, which the certificate wants")
 	case len(p.CRLIssuer) > 0 && !hasName(directoryNames(p.CRLIssuer), info.Issuer),
-		len(p.CRLIssuer) == 0 && !SameName(c.RawIssuer, info.Issuer):
+		len(p.CRLIssuer) == 0 && !dn.Same(c.RawIssuer, info.Issuer):
 		problem = errors.New("it has another issuer than the certificate wants")
 	case len(idp.names) > 0 && !sharesName(idp.names, p.named()):
 		problem = errors.New("it is for other distribution points than the certificate's")
@@ -152,7 +154,7 @@ func isCA(c *x509.Certificate) bool { return c.BasicConstraintsValid && c.IsCA }
 
 func hasName(names [][]byte, name []byte) bool {
 	for _, one := range names {
-		if SameName(one, name) {
+		if dn.Same(one, name) {
 			return true
 		}
 	}

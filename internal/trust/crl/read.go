@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 	"time"
+
+	"domain-secured/internal/trust/dn"
 )
 
 // Tags (X.690 section 8).
@@ -94,7 +96,7 @@ func Issuer(r io.Reader) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !validName(issuer) {
+	if !dn.Valid(issuer) {
 		return nil, s.malformed("the issuer is not a name")
 	}
 	return bytes.Clone(issuer), nil
@@ -121,7 +123,7 @@ func (l *list) readSigned(s *stream, take func(*entry) error) (stated []byte, er
 	if err != nil {
 		return nil, err
 	}
-	if l.issuer = bytes.Clone(issuer); !validName(l.issuer) {
+	if l.issuer = bytes.Clone(issuer); !dn.Valid(l.issuer) {
 		return nil, s.malformed("the issuer is not a name")
 	}
 	if err := l.readTimes(s); err != nil {

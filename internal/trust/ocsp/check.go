@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"domain-secured/internal/trust/dn"
 )
 
 // MaxResponse is how many octets an answer may have.
@@ -205,7 +207,7 @@ func (b *basic) signer(issuer *x509.Certificate, at time.Time) (*x509.Certificat
 // names reports whether c is whom b says it is from.
 func (b *basic) names(c *x509.Certificate) bool {
 	if b.responderKey == nil {
-		return bytes.Equal(b.responderName, c.RawSubject)
+		return dn.Same(b.responderName, c.RawSubject)
 	}
 	bits, err := publicKeyBits(c)
 	return err == nil && bytes.Equal(b.responderKey, sum(crypto.SHA1, bits))
@@ -220,7 +222,7 @@ func delegated(c, issuer *x509.Certificate, at time.Time) error {
 	const signing = x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment
 	switch {
 	// CheckSignatureFrom asks whether issuer may sign certificates, and refuses SHA-1.
-	case !bytes.Equal(c.RawIssuer, issuer.RawSubject) || c.CheckSignatureFrom(issuer) != nil:
+	case !dn.Same(c.RawIssuer, issuer.RawSubject) || c.CheckSignatureFrom(issuer) != nil:
 		return errors.New("its signer was not certified by the issuer itself")
 	case !slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning): // anyExtendedKeyUsage does not do
 		return errors.New("its signer is not certified for OCSP")

@@ -1,6 +1,7 @@
 package ocsp
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -36,6 +37,16 @@ func TestCheck(t *testing.T) {
 		want string // status, or words of the error
 	}{
 		{"by the issuer", func(*reply) {}, "good"},
+		{"by the issuer, its name in other letters", func(r *reply) {
+			as := *w.ca.Certificate.Leaf
+			as.RawSubject = bytes.Replace(as.RawSubject, []byte("Issuing CA"), []byte("ISSUING ca"), 1)
+			r.as = &as
+		}, "good"},
+		{"by another name", func(r *reply) {
+			as := *w.ca.Certificate.Leaf
+			as.RawSubject = bytes.Replace(as.RawSubject, []byte("Issuing CA"), []byte("Issuing CB"), 1)
+			r.as = &as
+		}, "neither the issuer nor in it"},
 		{"by the issuer's key", func(r *reply) { r.byKey = true }, "good"},
 		{"by the issuer, with its own certificate", func(r *reply) { r.with = []*pki.Certificate{&w.ca.Certificate} }, "good"},
 		{"by the issuer, with certificates of others", func(r *reply) { r.with = []*pki.Certificate{w.leaf, &w.root.Certificate, w.responder} }, "good"},
@@ -43,6 +54,13 @@ func TestCheck(t *testing.T) {
 		{"SHA-512 CertID", func(r *reply) { r.said[0].hash = crypto.SHA512 }, "good"},
 		{"signed with SHA-384", func(r *reply) { r.hash = crypto.SHA384 }, "good"},
 		{"delegated", func(r *reply) { *r = w.delegated(w.responder) }, "good"},
+		{"delegated, the issuer's name in other letters", func(r *reply) {
+			by, err := w.ca.Resign(w.responder, func(tbs []byte) []byte { return bytes.Replace(tbs, []byte("Issuing CA"), []byte("ISSUING ca"), 1) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			*r = w.delegated(by)
+		}, "good"},
 		{"delegated, by key", func(r *reply) { *r = w.delegated(w.responder); r.byKey = true }, "good"},
 		{"delegated, not the first certificate", func(r *reply) {
 			*r = w.delegated(w.responder)

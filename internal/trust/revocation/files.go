@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"domain-secured/internal/trust/crl"
+	"domain-secured/internal/trust/dn"
 )
 
 // files are the operator's lists. A file that changes is noticed at the next
@@ -126,7 +127,7 @@ func partsOf(r *os.File, name string) ([]part, error) {
 	parts := make([]part, len(blocks))
 	for i, b := range blocks {
 		nth[string(b.Issuer)]++
-		issuer, _ := crl.NameKey(b.Issuer) // it is a name
+		issuer, _ := dn.Key(b.Issuer) // it is a name
 		parts[i] = part{name: name, state: stateOf(stat), Block: b, issuer: issuer, number: i + 1, nth: nth[string(b.Issuer)], alone: len(blocks) == 1}
 	}
 	return parts, nil

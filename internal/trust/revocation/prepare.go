@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"domain-secured/internal/trust/crl"
+	"domain-secured/internal/trust/dn"
 )
 
 // maxPreparations bounds what is remembered of certificates that are asked about.
@@ -47,7 +48,7 @@ func prepare(subject, issuer *x509.Certificate) (p preparation) {
 	if p.question, p.err = crl.NewQuestion(subject, issuer); p.err != nil {
 		return p
 	}
-	p.issuer, _ = crl.NameKey(subject.RawIssuer) // crypto/x509 has read it
+	p.issuer, _ = dn.Key(subject.RawIssuer) // crypto/x509 has read it
 	var freshest []crl.Point
 	if freshest, p.err = crl.FreshestPoints(subject); p.err != nil {
 		return p

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"domain-secured/internal/trust/crl"
+	"domain-secured/internal/trust/dn"
 )
 
 // maxSigners bounds the certificates that are tried for one question.
@@ -39,7 +40,7 @@ func (i *inquiry) candidates(chain []*x509.Certificate) []*x509.Certificate {
 	}
 	var all []*x509.Certificate
 	consider := func(c *x509.Certificate) {
-		if len(all) == maxSigners || bytes.Equal(c.RawSubjectPublicKeyInfo, issuer.RawSubjectPublicKeyInfo) && crl.SameName(c.RawSubject, issuer.RawSubject) {
+		if len(all) == maxSigners || bytes.Equal(c.RawSubjectPublicKeyInfo, issuer.RawSubjectPublicKeyInfo) && dn.Same(c.RawSubject, issuer.RawSubject) {
 			return
 		}
 		for _, known := range all {
@@ -47,7 +48,7 @@ func (i *inquiry) candidates(chain []*x509.Certificate) []*x509.Certificate {
 				return
 			}
 		}
-		if crl.SameName(c.RawSubject, subject.RawIssuer) {
+		if dn.Same(c.RawSubject, subject.RawIssuer) {
 			all = append(all, c)
 			return
 		}
