@@ -3,7 +3,6 @@ package outgoing_test
 import (
 	"errors"
 	"os"
-	"strings"
 	"testing"
 
 	"domain-secured/internal/testkit/apart"
@@ -19,10 +18,7 @@ func TestPostfix(t *testing.T) {
 	err := apart.Run(t, func() {
 		s := setUp(t)
 		s.startPostfix(t)
-		for _, sub := range []struct {
-			name string
-			run  func(*testing.T, *site)
-		}{
+		s.play(t, func() string { return s.postfix.Log() }, s.purge, []scene{
 			{"table", testTable},
 			{"log", testLog},
 			{"recipients", testRecipients},
@@ -36,23 +32,7 @@ func TestPostfix(t *testing.T) {
 			{"reload", testReload},
 			{"check", testCheck},
 			{"daemon down", testDown},
-		} {
-			daemonMark, postfixMark := len(s.daemonLog()), len(s.postfix.Log())
-			t.Run(sub.name, func(t *testing.T) {
-				t.Cleanup(func() {
-					s.purge(t)
-					if t.Failed() {
-						t.Logf("domain-secured:\n%s\nPostfix:\n%s", tail(s.daemonLog()[daemonMark:]), tail(s.postfix.Log()[postfixMark:]))
-					}
-				})
-				sub.run(t, s)
-			})
-		}
-		for _, word := range []string{"DATA RACE", "panic", "fault of domain-secured", "does not speak"} {
-			if log := s.daemonLog(); strings.Contains(log, word) {
-				t.Errorf("%q in the daemon's log:\n%s", word, tail(log[strings.Index(log, word):]))
-			}
-		}
+		})
 	})
 	if errors.Is(err, apart.ErrNotPossible) {
 		missing(t, err)

@@ -27,10 +27,7 @@ func TestSendmail(t *testing.T) {
 		// All at once: each time the list is written the daemon takes a while to see it.
 		s.more = "together.example\nbeside.example\nhandshake.example\ntwo.example\nrenewed.example\nrouted.example\nelsewhere.example\nprogram.below.example\n"
 		s.list(t, s.listed())
-		for _, sub := range []struct {
-			name string
-			run  func(*testing.T, *site)
-		}{
+		s.play(t, func() string { return s.sendmail.Log() }, s.purgeSendmail, []scene{
 			{"table", testSendmailTable},
 			{"recipients", testSendmailRecipients},
 			{"no handshake", testSendmailNoHandshake},
@@ -40,23 +37,7 @@ func TestSendmail(t *testing.T) {
 			{"renewed", testSendmailRenewed},
 			{"routes", testSendmailRoutes},
 			{"daemon down", testSendmailDown},
-		} {
-			daemonMark, sendmailMark := len(s.daemonLog()), len(s.sendmail.Log())
-			t.Run(sub.name, func(t *testing.T) {
-				t.Cleanup(func() {
-					s.purgeSendmail(t)
-					if t.Failed() {
-						t.Logf("domain-secured:\n%s\nSendmail:\n%s", tail(s.daemonLog()[daemonMark:]), tail(s.sendmail.Log()[sendmailMark:]))
-					}
-				})
-				sub.run(t, s)
-			})
-		}
-		for _, word := range []string{"DATA RACE", "panic", "fault of domain-secured", "does not speak"} {
-			if log := s.daemonLog(); strings.Contains(log, word) {
-				t.Errorf("%q in the daemon's log:\n%s", word, tail(log[strings.Index(log, word):]))
-			}
-		}
+		})
 	})
 	if errors.Is(err, apart.ErrNotPossible) {
 		missing(t, err)

@@ -215,6 +215,34 @@ func waitUntil(t *testing.T, what string, done func() bool) {
 	}
 }
 
+// A scene is what is played at a site, in this order.
+type scene struct {
+	name string
+	run  func(*testing.T, *site)
+}
+
+// play runs scenes at a site on whose mail server they depend, and looks at what the
+// daemon has said meanwhile. purge empties the mail server's queue after each.
+func (s *site) play(t *testing.T, log func() string, purge func(*testing.T), scenes []scene) {
+	for _, sub := range scenes {
+		daemonMark, mark := len(s.daemonLog()), len(log())
+		t.Run(sub.name, func(t *testing.T) {
+			t.Cleanup(func() {
+				purge(t)
+				if t.Failed() {
+					t.Logf("domain-secured:\n%s\nmail server:\n%s", tail(s.daemonLog()[daemonMark:]), tail(log()[mark:]))
+				}
+			})
+			sub.run(t, s)
+		})
+	}
+	for _, word := range []string{"DATA RACE", "panic", "fault of domain-secured", "does not speak"} {
+		if log := s.daemonLog(); strings.Contains(log, word) {
+			t.Errorf("%q in the daemon's log:\n%s", word, tail(log[strings.Index(log, word):]))
+		}
+	}
+}
+
 func tail(text string) string { return text[max(0, len(text)-24<<10):] }
 
 // hangUp has the daemon take another configuration.

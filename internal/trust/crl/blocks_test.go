@@ -23,6 +23,7 @@ func TestBlocks(t *testing.T) {
 	garbled := strings.Replace(two, "\nM", "\nN", 1) // no SEQUENCE
 	list := []byte(der1(t, by(ca, crlmaker.Number(1))))
 	const a, b = "Test CA", "Other CA"
+	const key = "PRIVATE KEY"
 	for _, c := range []struct {
 		name, text string
 		issuers    []string
@@ -41,7 +42,7 @@ func TestBlocks(t *testing.T) {
 		{"a long line whose second part begins like a block", strings.Repeat("x", maxElement) + pemBegin + "\n" + one, []string{a}, nil, ""},
 		{"certificate between", one + string(ca.PEM()) + two, nil, ErrMalformed, `"-----BEGIN CERTIFICATE-----" where CRL 2 could be`},
 		{"certificate first", string(ca.PEM()) + one, nil, ErrMalformed, `"-----BEGIN CERTIFICATE-----" where CRL 1 could be`},
-		{"key after", one + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", nil, ErrMalformed, `"-----BEGIN PRIVATE KEY-----" where CRL 2 could be`},
+		{"key after", one + "-----BEGIN " + key + "-----\nAAAA\n-----END " + key + "-----\n", nil, ErrMalformed, key + `-----" where CRL 2 could be`},
 		{"second unreadable", one + garbled, nil, ErrMalformed, "CRL 2: "},
 		{"second empty", one + pemBegin + "\n" + pemEnd + "\n" + two, nil, ErrTruncated, "CRL 2: "},
 		{"second cut off", one + two[:len(two)/2], nil, ErrTruncated, "CRL 2 has no line"},
