@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -105,9 +106,16 @@ func TestEach(t *testing.T) {
 // TestOnce: seen on a busy machine, a message that was deferred between showq's look at
 // active and its look at deferred.
 func TestOnce(t *testing.T) {
-	var got []string
 	text := strings.Replace(line, "deferred", "active", 1) + "\n" + strings.Replace(line, "E81CA9A7927", "A84439A8356", 1) + "\n" + line + "\n"
-	unread, err := each(strings.NewReader(text), once(func(m *Message) { got = append(got, m.Queue+" "+m.ID) }))
+	program := filepath.Join(t.TempDir(), "postqueue")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\ncat <<'END'\n"+text+"END\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	old := places
+	defer func() { places = old }()
+	places = []string{program}
+	var got []string
+	unread, _, err := Read(t.Context(), "", func(m *Message) { got = append(got, m.Queue+" "+m.ID) })
 	if want := []string{"active E81CA9A7927", "deferred A84439A8356"}; !slices.Equal(got, want) || unread != 0 || err != nil {
 		t.Errorf("%q, %d not read, %v; want %q", got, unread, err, want)
 	}
